@@ -7,19 +7,11 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withLock } from './lock.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, 'node_modules');
@@ -28,9 +20,6 @@ const lockPath = join(root, '.cache', 'bootstrap.lock');
 
 /** The runtime must strip types and link wasm cheaply; both are good from this release line on. */
 const NODE_MAJOR_MIN = 24;
-const LOCK_WAIT_MS_MAX = 15 * 60 * 1000;
-/** A lock whose owner has not touched it for so long belongs to a process that died. */
-const LOCK_STALE_MS = 30 * 1000;
 
 class BootstrapError extends Error {}
 
@@ -63,7 +52,8 @@ function modulesAreCurrent() {
 
 async function installModules() {
   if (modulesAreCurrent()) return;
-  await withLock(async () => {
+  const onWait = () => say('waiting for another process that is installing');
+  await withLock(lockPath, onWait, async () => {
     if (modulesAreCurrent()) return; // Another process did it while this one waited.
     say('installing npm packages (about a minute the first time)');
     const started = Date.now();
@@ -83,39 +73,6 @@ async function installModules() {
     writeFileSync(stampPath, lockHash());
     say(`npm packages are in place (${Math.round((Date.now() - started) / 1000)} s)`);
   });
-}
-
-async function withLock(action) {
-  mkdirSync(dirname(lockPath), { recursive: true });
-  const deadline = Date.now() + LOCK_WAIT_MS_MAX;
-  let told = false;
-  while (!tryLock()) {
-    if (!told) say('waiting for another process that is installing');
-    told = true;
-    if (Date.now() > deadline) {
-      throw new BootstrapError(`${lockPath} was held for 15 minutes; remove it if nobody installs`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 300));
-  }
-  const beat = setInterval(() => utimesSync(lockPath, new Date(), new Date()), LOCK_STALE_MS / 5);
-  try {
-    await action();
-  } finally {
-    clearInterval(beat);
-    rmSync(lockPath, { recursive: true, force: true });
-  }
-}
-
-function tryLock() {
-  try {
-    mkdirSync(lockPath);
-    return true;
-  } catch (error) {
-    if (error.code !== 'EEXIST') throw error;
-  }
-  const age = Date.now() - (statSync(lockPath, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-  if (age > LOCK_STALE_MS) rmSync(lockPath, { recursive: true, force: true });
-  return false;
 }
 
 function installDebianPackages(names) {

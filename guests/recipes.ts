@@ -1,0 +1,77 @@
+import type { DebianArchitecture } from './debian.ts';
+
+/** One file that a recipe takes out of a package. */
+interface FetchedFile {
+  /** Name in the set's folder. */
+  readonly name: string;
+  /** Path in the package, as a tar pattern that matches one file. */
+  readonly member: string;
+}
+
+interface Source {
+  readonly architecture: DebianArchitecture;
+  /** The package, or a metapackage that stands for the newest one of the family. */
+  readonly package: string;
+  /** Set for metapackages: how the real package's name begins. */
+  readonly dependency?: string;
+  readonly files: readonly FetchedFile[];
+}
+
+/** A folder of the cache: files out of packages and, with a busybox, an initramfs. */
+export interface Recipe {
+  readonly sources: readonly Source[];
+  readonly hasInitramfs: boolean;
+}
+
+const kernel = (name: string, member: string): FetchedFile => ({ name, member });
+const BUSYBOX: FetchedFile = { name: 'busybox', member: './bin/busybox' };
+
+export const RECIPES = {
+  amd64: {
+    sources: [
+      {
+        architecture: 'amd64',
+        package: 'linux-image-amd64',
+        dependency: 'linux-image-',
+        files: [kernel('vmlinuz-amd64', './boot/vmlinuz-*')],
+      },
+      { architecture: 'amd64', package: 'busybox-static', files: [BUSYBOX] },
+    ],
+    hasInitramfs: true,
+  },
+  i386: {
+    sources: [
+      {
+        architecture: 'i386',
+        package: 'linux-image-686',
+        dependency: 'linux-image-',
+        files: [kernel('vmlinuz-686', './boot/vmlinuz-*')],
+      },
+      {
+        architecture: 'i386',
+        package: 'linux-image-686-pae',
+        dependency: 'linux-image-',
+        files: [kernel('vmlinuz-686-pae', './boot/vmlinuz-*')],
+      },
+      { architecture: 'i386', package: 'busybox-static', files: [BUSYBOX] },
+    ],
+    hasInitramfs: true,
+  },
+  firmware: {
+    sources: [
+      {
+        architecture: 'amd64',
+        package: 'seabios',
+        files: [
+          { name: 'bios-256k.bin', member: './usr/share/seabios/bios-256k.bin' },
+          { name: 'vgabios-stdvga.bin', member: './usr/share/seabios/vgabios-stdvga.bin' },
+        ],
+      },
+    ],
+    hasInitramfs: false,
+  },
+} as const satisfies Record<string, Recipe>;
+
+/** Name of a folder of guest files. */
+export type GuestSet = keyof typeof RECIPES;
+export const GUEST_SETS = Object.keys(RECIPES) as readonly GuestSet[];
