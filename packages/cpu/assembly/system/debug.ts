@@ -1,0 +1,130 @@
+import {
+  cr4,
+  debugPending,
+  dr,
+  setDebugPending,
+  setDr,
+  setMsrDebugCtl,
+  msrDebugCtl,
+  systemFlags,
+  EFLAGS_RF,
+} from '../generated/layout';
+import { DB, GP, raise, raiseNoError, UD } from '../fault';
+import { CR4_DE, requireSupervisor, updatePrivilege } from './mode';
+
+// [SDM] vol. 3B §18.2: DR6 and DR7.
+export const DR6_BD: u64 = 1 << 13;
+export const DR6_BS: u64 = 1 << 14;
+export const DR6_BT: u64 = 1 << 15;
+export const DR6_FIXED: u64 = 0xffff_0ff0;
+const DR6_WRITABLE: u64 = 0xe00f;
+export const DR7_FIXED: u64 = 0x400;
+const DR7_GD: u64 = 1 << 13;
+const DR7_WRITABLE: u64 = 0xffff_23ff;
+/** L0 to L3 and LE: cleared by a task switch. */
+export const DR7_LOCAL: u64 = 0x155;
+
+const EXECUTE: u32 = 0;
+const WRITE: u32 = 1;
+const IO: u32 = 2;
+
+/** The checks of MOV to and from debug registers; the register meant, or 8 after a fault. */
+function selectRegister(index: u32): u32 {
+  if (index > 7 || ((index & 6) == 4 && (cr4() & CR4_DE) != 0)) {
+    raiseNoError(UD);
+    return 8;
+  }
+  if (!requireSupervisor()) return 8;
+  if ((dr(7) & DR7_GD) != 0) {
+    setDr(6, dr(6) | DR6_BD);
+    raiseNoError(DB);
+    return 8;
+  }
+  return (index & 6) == 4 ? index + 2 : index;
+}
+
+/** MOV from DRn. DR4 and DR5 are other names of DR6 and DR7 unless CR4.DE is set. */
+export function readDr(index: u32): u64 {
+  const register = selectRegister(index);
+  return register < 8 ? dr(register) : 0;
+}
+
+/** MOV to DRn. */
+export function writeDr(index: u32, value: u64): void {
+  const register = selectRegister(index);
+  if (register > 7) return;
+  if (register >= 6 && value >> 32 != 0) {
+    raise(GP, 0);
+    return;
+  }
+  if (register == 6) setDr(6, (value & DR6_WRITABLE) | DR6_FIXED);
+  else if (register == 7) writeDebugControl(value);
+  else setDr(register, value);
+}
+
+/** Sets DR7 and the single-step mode that follows from it. */
+export function writeDebugControl(value: u64): void {
+  setDr(7, (value & DR7_WRITABLE) | DR7_FIXED);
+  updatePrivilege();
+}
+
+/** What every #DB does before its handler: DR7.GD and last-branch recording go off. */
+export function enterDebugHandler(): void {
+  setDr(7, dr(7) & ~DR7_GD);
+  setMsrDebugCtl(msrDebugCtl() & ~(<u64>1));
+}
+
+/** Enabled breakpoints among DR0-3 of a kind that `size` bytes at `linear` touch, as DR6 bits. */
+function findBreakpoints(linear: u64, size: u32, kind: u32): u32 {
+  const control = <u32>dr(7);
+  let hits: u32 = 0;
+  for (let index: u32 = 0; index < 4; index++) {
+    if (((control >> (index * 2)) & 3) == 0) continue;
+    const type = (control >> (16 + index * 4)) & 3;
+    // A read-write breakpoint (3) meets writes and, asked for as IO + 1, reads.
+    if (kind == EXECUTE ? type != EXECUTE : kind == IO ? type != IO : (type & kind) != kind) continue;
+    if (type == IO && (cr4() & CR4_DE) == 0) continue;
+    const length = breakpointLength((control >> (18 + index * 4)) & 3);
+    const first = dr(index) & ~(<u64>length - 1);
+    if (kind == EXECUTE ? dr(index) == linear : first < linear + size && linear < first + length) {
+      hits |= 1 << index;
+    }
+  }
+  return hits;
+}
+
+/** LEN: 1, 2, 8 and 4 bytes. */
+function breakpointLength(code: u32): u32 {
+  return code == 2 ? 8 : code + 1;
+}
+
+/**
+ * Before an instruction in single-step mode: raises the #DB fault of an instruction breakpoint at
+ * its linear address unless RF holds it off.
+ */
+export function checkInstructionBreakpoints(linear: u64): void {
+  if ((dr(7) & 0xff) == 0 || (systemFlags() & EFLAGS_RF) != 0) return;
+  const hits = findBreakpoints(linear, 1, EXECUTE);
+  if (hits == 0) return;
+  setDr(6, (dr(6) & ~(<u64>15)) | hits);
+  raiseNoError(DB);
+}
+
+/** After a data access in single-step mode: notes the #DB trap due at the instruction's end. */
+export function checkDataBreakpoints(linear: u64, size: u32, write: u32): void {
+  if ((dr(7) & 0xff) == 0) return;
+  const hits = findBreakpoints(linear, size, write != 0 ? WRITE : 3);
+  if (hits != 0) setDebugPending(debugPending() | hits);
+}
+
+/** The same for a port, [SDM] vol. 3B §18.2.4 (only with CR4.DE). */
+export function checkPortBreakpoints(port: u32, size: u32): void {
+  if ((dr(7) & 0xff) == 0) return;
+  const hits = findBreakpoints(port, size, IO);
+  if (hits != 0) setDebugPending(debugPending() | hits);
+}
+
+/** After an instruction that began with TF set: notes the single-step trap. */
+export function noteSingleStep(): void {
+  setDebugPending(debugPending() | DR6_BS);
+}

@@ -1,0 +1,42 @@
+export { initProcessor, resetProcessor } from './reset';
+export { updateMode, updateModeKey, updatePrivilege } from './mode';
+export {
+  checkUmip,
+  lar,
+  linearAddress,
+  lldt,
+  loadSegmentRegister,
+  lsl,
+  ltr,
+  setGdtr,
+  setIdtr,
+  sldt,
+  str,
+  verr,
+  verw,
+} from './segmentation';
+export { farCall, farJump } from './far-transfer';
+export { farReturn, interruptReturn } from './far-return';
+export { syscallInstruction, sysenter, sysexit, sysretInstruction } from './fast-calls';
+export { clts, lmsw, readCr, writeCr, xgetbv, xsetbv } from './control-registers';
+export {
+  checkDataBreakpoints,
+  checkInstructionBreakpoints,
+  noteSingleStep,
+  readDr,
+  writeDr,
+} from './debug';
+export { rdmsr, rdpmc, rdtsc, rdtscp, wrmsr } from './msr';
+export { cli, popFlags, pushFlags, sti } from './flags-instructions';
+export { insString, outsString, portIn, portOut } from './io';
+export { bound, enter, hlt, invlpg, invpcid, monitor, mwait, swapgs } from './processor-control';
+export {
+  deliverDebug,
+  deliverFault,
+  deliverInterrupt,
+  deliverNmi,
+  int1,
+  int3,
+  into,
+  softwareInterrupt,
+} from './delivery';

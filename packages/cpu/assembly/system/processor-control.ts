@@ -1,0 +1,191 @@
+import {
+  cpl,
+  cr0,
+  cr3,
+  cr4,
+  gpr,
+  modeKey,
+  msrKernelGsBase,
+  segBase,
+  setExitDetail,
+  setExitReason,
+  setGpr,
+  setMsrKernelGsBase,
+  setSegBase,
+  setSegEffBase,
+  stackMask,
+  EXIT_HALT,
+  MODE_VIRTUAL_8086,
+  SREG_GS,
+  SREG_SS,
+} from '../generated/layout';
+import { BR, faulted, GP, raise, raiseNoError, UD } from '../fault';
+import {
+  probeWriteCurrent,
+  read16,
+  read32,
+  read64,
+  read8,
+  write16,
+  write32,
+  write64,
+} from '../memory';
+import { flushNonGlobal, invalidateLinear } from '../paging';
+import { CR0_PG, CR4_PCIDE, in64BitMode, isCanonical, requireSupervisor } from './mode';
+import { linearAddress } from './segmentation';
+import { setStackPointer } from './stack';
+
+const RCX: u32 = 1;
+const RSP: u32 = 4;
+const RBP: u32 = 5;
+
+/** exitDetail of EXIT_HALT: the wait was begun by MWAIT. */
+export const HALT_MWAIT: u32 = 1;
+/** exitDetail of EXIT_HALT: an interrupt ends the wait even when IF keeps it from being taken. */
+export const HALT_MASKED_WAKES: u32 = 2;
+
+/** HLT. */
+export function hlt(): void {
+  if (!requireSupervisor()) return;
+  setExitDetail(0);
+  setExitReason(EXIT_HALT);
+}
+
+/** MONITOR of the address in the given linear place. [SDM] vol. 2B "MONITOR". */
+export function monitor(linear: u64): void {
+  if (cpl() != 0) {
+    raiseNoError(UD);
+    return;
+  }
+  if (<u32>gpr(RCX) != 0) {
+    raise(GP, 0);
+    return;
+  }
+  // Ordered and checked like a byte load.
+  read8(linear);
+}
+
+/**
+ * MWAIT: waits like HLT. Being woken too early is allowed, and on a processor of its own nothing but
+ * an interrupt can have changed the monitored line. [SDM] vol. 2B "MWAIT—Monitor Wait".
+ */
+export function mwait(): void {
+  if (cpl() != 0) {
+    raiseNoError(UD);
+    return;
+  }
+  const extensions = <u32>gpr(RCX);
+  if ((extensions & ~1) != 0) {
+    raise(GP, 0);
+    return;
+  }
+  setExitDetail(HALT_MWAIT | ((extensions & 1) != 0 ? HALT_MASKED_WAKES : 0));
+  setExitReason(EXIT_HALT);
+}
+
+/** INVLPG. */
+export function invlpg(linear: u64): void {
+  if (!requireSupervisor()) return;
+  // A non-canonical address is no error: nothing is there to be dropped.
+  if ((cr0() & CR0_PG) != 0) invalidateLinear(linear);
+}
+
+/** INVPCID with its 16-byte descriptor at a linear address. [SDM] vol. 2A "INVPCID". */
+export function invpcid(type: u64, descriptorLinear: u64): void {
+  if ((modeKey() & MODE_VIRTUAL_8086) != 0 || !requireSupervisor()) {
+    raise(GP, 0);
+    return;
+  }
+  const process = read64(descriptorLinear);
+  if (faulted()) return;
+  const linear = read64(descriptorLinear + 8);
+  if (faulted()) return;
+  const single = type < 2;
+  const tagged = (cr4() & CR4_PCIDE) != 0;
+  const wrong =
+    type > 3 ||
+    (process & ~(<u64>0xfff)) != 0 ||
+    (single && !tagged && process != 0) ||
+    (type == 0 && !isCanonical(linear));
+  if (wrong) {
+    raise(GP, 0);
+    return;
+  }
+  if (type != 0) flushNonGlobal();
+  else if (!tagged || process == (cr3() & 0xfff)) invalidateLinear(linear);
+  else flushNonGlobal();
+}
+
+/** SWAPGS: CPL 0 of 64-bit mode only. */
+export function swapgs(): void {
+  if (!in64BitMode()) {
+    raiseNoError(UD);
+    return;
+  }
+  if (!requireSupervisor()) return;
+  const base = segBase(SREG_GS);
+  setSegBase(SREG_GS, msrKernelGsBase());
+  setSegEffBase(SREG_GS, msrKernelGsBase());
+  setMsrKernelGsBase(base);
+}
+
+/** BOUND: `index` against the two limits at a linear address. [SDM] vol. 2A "BOUND". */
+export function bound(size: u32, linear: u64, index: u32): void {
+  let lower: i32;
+  let upper: i32;
+  let value: i32;
+  if (size == 2) {
+    const limits = read32(linear);
+    lower = <i32>(limits << 16) >> 16;
+    upper = <i32>limits >> 16;
+    value = <i32>(index << 16) >> 16;
+  } else {
+    const limits = read64(linear);
+    lower = <i32>limits;
+    upper = <i32>(limits >> 32);
+    value = <i32>index;
+  }
+  if (!faulted() && (value < lower || value > upper)) raiseNoError(BR);
+}
+
+/** ENTER. [SDM] vol. 2A "ENTER—Make Stack Frame for Procedure Parameters". */
+export function enter(size: u32, frameBytes: u32, level: u32): void {
+  const mask = stackMask();
+  const depth = level & 31;
+  let pointer = gpr(RSP);
+  let frame = gpr(RBP);
+  pointer = enterPush(pointer, size, frame, mask);
+  if (faulted()) return;
+  const framePointer = pointer;
+  for (let index: u32 = 1; index < depth; index++) {
+    frame -= size;
+    const linear = linearAddress(SREG_SS, frame & mask, size, 0);
+    if (faulted()) return;
+    const value = size == 8 ? read64(linear) : size == 4 ? <u64>read32(linear) : <u64>read16(linear);
+    if (faulted()) return;
+    pointer = enterPush(pointer, size, value, mask);
+    if (faulted()) return;
+  }
+  if (depth > 0) {
+    pointer = enterPush(pointer, size, framePointer, mask);
+    if (faulted()) return;
+  }
+  pointer -= frameBytes & 0xffff;
+  // The frame must be writable at its end, though nothing is written there.
+  const end = linearAddress(SREG_SS, pointer & mask, size, 1);
+  if (faulted() || !probeWriteCurrent(end, size)) return;
+  if (size == 2) setGpr(RBP, (gpr(RBP) & ~(<u64>0xffff)) | (framePointer & 0xffff));
+  else setGpr(RBP, size == 4 ? framePointer & 0xffff_ffff : framePointer);
+  setStackPointer(pointer, mask);
+}
+
+/** One push of ENTER: the new pointer; RSP stays until all has gone well. */
+function enterPush(pointer: u64, size: u32, value: u64, mask: u64): u64 {
+  const offset = (pointer - size) & mask;
+  const linear = linearAddress(SREG_SS, offset, size, 1);
+  if (faulted()) return pointer;
+  if (size == 8) write64(linear, value);
+  else if (size == 4) write32(linear, <u32>value);
+  else write16(linear, <u32>value);
+  return (pointer & ~mask) | offset;
+}
