@@ -6,8 +6,12 @@ import {
   setDr,
   setMsrDebugCtl,
   msrDebugCtl,
+  rip,
+  segEffBase,
   systemFlags,
   EFLAGS_RF,
+  EFLAGS_TF,
+  SREG_CS,
 } from '../generated/layout';
 import { DB, GP, raise, raiseNoError, UD } from '../fault';
 import { CR4_DE, requireSupervisor, updatePrivilege } from './mode';
@@ -100,14 +104,15 @@ function breakpointLength(code: u32): u32 {
 
 /**
  * Before an instruction in single-step mode: raises the #DB fault of an instruction breakpoint at
- * its linear address unless RF holds it off.
+ * CS:RIP and answers true, unless RF holds it off.
  */
-export function checkInstructionBreakpoints(linear: u64): void {
-  if ((dr(7) & 0xff) == 0 || (systemFlags() & EFLAGS_RF) != 0) return;
-  const hits = findBreakpoints(linear, 1, EXECUTE);
-  if (hits == 0) return;
+export function checkInstructionBreakpoint(): bool {
+  if ((dr(7) & 0xff) == 0 || (systemFlags() & EFLAGS_RF) != 0) return false;
+  const hits = findBreakpoints(segEffBase(SREG_CS) + rip(), 1, EXECUTE);
+  if (hits == 0) return false;
   setDr(6, (dr(6) & ~(<u64>15)) | hits);
   raiseNoError(DB);
+  return true;
 }
 
 /** After a data access in single-step mode: notes the #DB trap due at the instruction's end. */
@@ -124,7 +129,24 @@ export function checkPortBreakpoints(port: u32, size: u32): void {
   if (hits != 0) setDebugPending(debugPending() | hits);
 }
 
-/** After an instruction that began with TF set: notes the single-step trap. */
+let stepSuppressed: bool = false;
+
+/** INT n and SYSCALL go by TF as they leave it, [SDM] vol. 3B §18.3.1.4. */
+// @ts-ignore: decorator
+@inline
+export function suppressSingleStep(): void {
+  stepSuppressed = true;
+}
+
+/** Before an instruction that begins with TF set. */
+export function beginSingleStep(): void {
+  stepSuppressed = false;
+}
+
+/**
+ * After an instruction that began with TF set and did not fault: notes the single-step trap unless
+ * the instruction was one that suppresses it.
+ */
 export function noteSingleStep(): void {
-  setDebugPending(debugPending() | DR6_BS);
+  if (!stepSuppressed || (systemFlags() & EFLAGS_TF) != 0) setDebugPending(debugPending() | DR6_BS);
 }

@@ -43,7 +43,7 @@ import {
   TYPE_TSS,
   TYPE_TSS16,
 } from './descriptors';
-import { findInnerStack, findWideStack, innerPointer, innerSelector, writeNullStack } from './interrupts';
+import { findInnerStack, findWideStack, innerPointer, innerSelector, writeNullStack } from './gates';
 import { hasParagraphs, inLongMode, updateMode } from './mode';
 import {
   commitStack,

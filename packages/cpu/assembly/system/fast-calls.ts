@@ -23,6 +23,7 @@ import {
 } from '../generated/layout';
 import { GP, raise, raiseNoError, UD } from '../fault';
 import { readFlags, writeFlags } from '../flags';
+import { suppressSingleStep } from './debug';
 import { writeFlatSegment } from './descriptors';
 import {
   CR0_PE,
@@ -55,6 +56,7 @@ export function syscallInstruction(): void {
     raiseNoError(UD);
     return;
   }
+  suppressSingleStep();
   const flags = readFlags();
   setGpr(RCX, nextRip());
   setGpr(R11, flags & ~EFLAGS_RF);

@@ -20,8 +20,9 @@ export { farReturn, interruptReturn } from './far-return';
 export { syscallInstruction, sysenter, sysexit, sysretInstruction } from './fast-calls';
 export { clts, lmsw, readCr, writeCr, xgetbv, xsetbv } from './control-registers';
 export {
+  beginSingleStep,
   checkDataBreakpoints,
-  checkInstructionBreakpoints,
+  checkInstructionBreakpoint,
   noteSingleStep,
   readDr,
   writeDr,
@@ -39,4 +40,4 @@ export {
   int3,
   into,
   softwareInterrupt,
-} from './delivery';
+} from './interrupts';
