@@ -1,0 +1,8 @@
+export type { ApicBus, ApicMessage } from './apic-bus.ts';
+export { DELIVERY_MODE } from './apic-bus.ts';
+export type { CharBackend, Frame, FrameSink } from './backends.ts';
+export type { Device, StateSchema } from './device.ts';
+export type { GuestMemory } from './guest-memory.ts';
+export type { IrqLine } from './irq-line.ts';
+export type { MmioBus, MmioHandlers } from './mmio-bus.ts';
+export type { PioBus, PioHandlers } from './pio-bus.ts';
