@@ -18,6 +18,7 @@ export function runTests(patterns: readonly string[]): Promise<number> {
     '--test',
     `--test-concurrency=${availableParallelism()}`,
     '--test-reporter=spec',
+    '--test-timeout=600000',
     '--disable-warning=ExperimentalWarning',
     ...files,
   ];

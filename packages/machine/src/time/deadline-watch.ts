@@ -1,0 +1,92 @@
+// The processor's thread never reads the clock while it runs guest code. It publishes its earliest
+// deadline in shared memory, and a timer thread sleeps until then and sets the processor's pending
+// word.
+
+/** Words of the shared block. */
+const WORD = {
+  /** Counts publications that the sleeper must hear of; it waits on this word. */
+  SEQUENCE: 0,
+  /** Deadline on the host's monotonic clock, in µs modulo 2^32. */
+  DEADLINE: 1,
+  IS_ARMED: 2,
+  /** The deadline that the watcher sleeps for. */
+  WATCHED: 3,
+} as const;
+const WORD_COUNT = 4;
+
+/** Distances are compared modulo 2^32 µs, so no deadline may lie further away (it is a re-check then). */
+const AHEAD_MAX_US = 1e9;
+
+/** What the timer thread sets when a deadline passes. */
+export interface PendingWord {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
+  readonly bits: number;
+}
+
+/** A block for one DeadlinePublisher and one watcher. */
+export function createDeadlineBlock(): SharedArrayBuffer {
+  return new SharedArrayBuffer(WORD_COUNT * 4);
+}
+
+/** The processor's side. */
+export class DeadlinePublisher {
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  readonly #nowNs: () => number;
+
+  constructor(block: SharedArrayBuffer, nowNs: () => number) {
+    this.#words = new Int32Array(block);
+    this.#nowNs = nowNs;
+  }
+
+  /** Publishes a host time in ns; Infinity takes the deadline back. */
+  publish(deadlineNs: number): void {
+    if (deadlineNs === Number.POSITIVE_INFINITY) {
+      Atomics.store(this.#words, WORD.IS_ARMED, 0);
+      return;
+    }
+    const nowUs = this.#nowNs() / 1000;
+    const deadlineUs = Math.min(Math.max(deadlineNs / 1000, nowUs), nowUs + AHEAD_MAX_US) | 0;
+    Atomics.store(this.#words, WORD.DEADLINE, deadlineUs);
+    const wasArmed = Atomics.exchange(this.#words, WORD.IS_ARMED, 1) === 1;
+    // A later deadline needs no waking: the watcher finds it when it wakes for the earlier one.
+    const watchedUs = Atomics.load(this.#words, WORD.WATCHED);
+    if (wasArmed && ((deadlineUs - watchedUs) | 0) >= 0) return;
+    Atomics.add(this.#words, WORD.SEQUENCE, 1);
+    Atomics.notify(this.#words, WORD.SEQUENCE);
+  }
+}
+
+/** The timer thread's side: never returns. */
+export function watchDeadlines(
+  block: SharedArrayBuffer,
+  pending: PendingWord,
+  nowNs: () => number,
+): never {
+  const words = new Int32Array(block);
+  const pendingWord = new Int32Array(pending.buffer, pending.byteOffset, 1);
+  for (;;) {
+    const sequence = Atomics.load(words, WORD.SEQUENCE);
+    if (Atomics.load(words, WORD.IS_ARMED) === 0) {
+      Atomics.wait(words, WORD.SEQUENCE, sequence);
+      continue;
+    }
+    const deadlineUs = Atomics.load(words, WORD.DEADLINE);
+    const aheadUs = (deadlineUs - nowUsModulo(nowNs)) | 0;
+    if (aheadUs > 0) {
+      // Say what is watched, then look again: the publisher does both the other way round.
+      Atomics.store(words, WORD.WATCHED, deadlineUs);
+      if (Atomics.load(words, WORD.DEADLINE) !== deadlineUs) continue;
+      Atomics.wait(words, WORD.SEQUENCE, sequence, aheadUs / 1000);
+      continue;
+    }
+    // Disarm before telling: what the processor publishes in answer must not be lost.
+    Atomics.store(words, WORD.IS_ARMED, 0);
+    Atomics.or(pendingWord, 0, pending.bits);
+    Atomics.notify(pendingWord, 0);
+  }
+}
+
+function nowUsModulo(nowNs: () => number): number {
+  return (nowNs() / 1000) | 0;
+}
