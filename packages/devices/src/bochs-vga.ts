@@ -1,4 +1,4 @@
-import type { Clock, u32, u8 } from '@umbra/base';
+import type { Clock, u8, u32 } from '@umbra/base';
 import type { Device, Frame, GuestMemory, MmioBus, PioBus } from '@umbra/core';
 import * as z from 'zod';
 import { FW_CFG_SUBSYSTEM } from './i440fx.ts';

@@ -1,4 +1,4 @@
-import type { u32, u8 } from '@umbra/base';
+import type { u8, u32 } from '@umbra/base';
 import type { CharBackend, Device, PioBus } from '@umbra/core';
 import * as z from 'zod';
 import { byte, stateSchema } from './state.ts';

@@ -1,4 +1,4 @@
-import type { u32, u8 } from '@umbra/base';
+import type { u8, u32 } from '@umbra/base';
 import type { Device, GuestMemory, PioBus } from '@umbra/core';
 import * as z from 'zod';
 import { count, dword, stateSchema, word } from './state.ts';

@@ -1,4 +1,4 @@
-import type { u32, u8 } from '@umbra/base';
+import type { u8, u32 } from '@umbra/base';
 import { type ApicBus, DELIVERY_MODE, type Device, type IrqLine, type MmioBus } from '@umbra/core';
 import * as z from 'zod';
 import { dword, stateSchema } from './state.ts';

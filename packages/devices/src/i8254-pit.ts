@@ -1,7 +1,7 @@
 import type { Clock, Timer, u8 } from '@umbra/base';
 import type { Device, IrqLine, PioBus } from '@umbra/core';
 import * as z from 'zod';
-import { I8254Counter, CounterState } from './i8254-counter.ts';
+import { CounterState, I8254Counter } from './i8254-counter.ts';
 import { ticksAt, timeOfTick } from './rate.ts';
 import { count, stateSchema } from './state.ts';
 

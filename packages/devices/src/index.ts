@@ -15,6 +15,6 @@ export { PciBus } from './pci-bus.ts';
 export type { PciBar, PciFunctionOptions, PciIdentity } from './pci-function.ts';
 export { PciFunction, PciFunctionState } from './pci-function.ts';
 export { Piix3 } from './piix3.ts';
-export { ACPI_DISABLE, ACPI_ENABLE, PM_TIMER_HZ, Piix4Pm, SLEEP_TYPE } from './piix4-pm.ts';
+export { ACPI_DISABLE, ACPI_ENABLE, Piix4Pm, PM_TIMER_HZ, SLEEP_TYPE } from './piix4-pm.ts';
 export { SystemControlPortA, SystemControlPortB } from './system-control-ports.ts';
 export { Uart16550 } from './uart-16550.ts';

@@ -1,7 +1,7 @@
 import type { Device, IrqLine } from '@umbra/core';
 import * as z from 'zod';
-import type { I82093Ioapic } from './i82093-ioapic.ts';
 import type { I8259Pair } from './i8259-pic.ts';
+import type { I82093Ioapic } from './i82093-ioapic.ts';
 import { dword, stateSchema } from './state.ts';
 
 const IRQ_COUNT = 16;

@@ -1,4 +1,4 @@
-import type { u32, u8 } from '@umbra/base';
+import type { u8, u32 } from '@umbra/base';
 import type { VgaRegisters } from './vga-registers.ts';
 import { GR, SR } from './vga-registers.ts';
 

@@ -1,4 +1,4 @@
-import type { u32, u8 } from '@umbra/base';
+import type { u8, u32 } from '@umbra/base';
 import type { VgaDispi } from './vga-dispi.ts';
 
 /** Sequencer. [VGA] "Sequencer Registers". */
