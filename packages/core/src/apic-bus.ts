@@ -1,4 +1,4 @@
-import type { u32, u8 } from '@umbra/base';
+import type { u8, u32 } from '@umbra/base';
 
 /** Delivery modes as in the interrupt command register. [SDM] vol. 3A §11.6.1. */
 export const DELIVERY_MODE = {

@@ -1,4 +1,4 @@
-import type { u32, u8 } from '@umbra/base';
+import type { u8, u32 } from '@umbra/base';
 
 /**
  * Handlers of one range of I/O ports; `offset` counts from the range's first port.

@@ -99,7 +99,7 @@ export class FwCfg implements Device<State> {
 
   in8(offset: number): u8 {
     if (offset === OFFSET.DATA) return this.#next();
-    return (this.in32(offset & ~3) >>> (8 * (3 - (offset & 3)))) & 0xff;
+    return (this.in32(offset & ~3) >>> (8 * (offset & 3))) & 0xff;
   }
 
   in32(offset: number): u32 {

@@ -41,6 +41,8 @@ const MASK_64 = 0xffff_ffff_ffff_ffffn;
 const TICKS_AHEAD_MAX = 1n << 48n;
 const CATCH_UP_PERIODS_MAX = 20n;
 const CATCH_UP_SPEED = 4;
+/** 20 µs: periodic matches come no closer together, so that the guest's own time goes on. */
+const PERIOD_TICKS_MIN = 2_000n;
 
 const TimerState = z.strictObject({
   config: dword,
@@ -287,6 +289,7 @@ export class Hpet implements Device<State> {
     } else if (isAfterMatch && ahead === 0n) {
       ahead = mask;
     }
+    if (isAfterMatch && isPeriodic && ahead < PERIOD_TICKS_MIN) ahead = PERIOD_TICKS_MIN;
     if (ahead > TICKS_AHEAD_MAX) return;
     const deadline = this.#clock.now() + Number(ahead) * TICK_NS;
     timer.timer = this.#clock.schedule(deadline, () => this.#match(index, timer));

@@ -15,6 +15,8 @@ const READ_BACK = { COMMAND: 3, STATUS_OFF: 1 << 4, COUNT_OFF: 1 << 5 } as const
 const CATCH_UP_PERIODS_MAX = 20;
 /** Missed periods are replayed this many times faster, so that the handler can keep up. */
 const CATCH_UP_SPEED = 4;
+/** Edges come no closer together, whatever the guest programs: its own time must go on. */
+const EDGE_NS_MIN = 20_000;
 
 const State = z.strictObject({
   counters: z.tuple([CounterState, CounterState, CounterState]),
@@ -31,6 +33,8 @@ export class I8254Pit implements Device<State> {
   readonly #irq0: IrqLine;
   readonly #counters = [new I8254Counter(), new I8254Counter(), new I8254Counter()] as const;
   #lastEdgeTick = 0;
+  /** When the last edge was delivered; not state, because it only spaces edges out. */
+  #lastEdgeNs = 0;
   #timer: Timer | undefined;
 
   constructor(options: { name: string; pio: PioBus; clock: Clock; irq0: IrqLine }) {
@@ -130,8 +134,10 @@ export class I8254Pit implements Device<State> {
     const now = this.#clock.now();
     let deadline = timeOfTick(edge, PIT_HZ);
     const period = this.#counters[0].periodTicks();
-    if (deadline < now && period !== undefined) {
-      deadline = now + Math.ceil(timeOfTick(period, PIT_HZ) / CATCH_UP_SPEED);
+    if (period !== undefined) {
+      const catchUpNs = Math.ceil(timeOfTick(period, PIT_HZ) / CATCH_UP_SPEED);
+      if (deadline < now) deadline = now + catchUpNs;
+      deadline = Math.max(deadline, this.#lastEdgeNs + EDGE_NS_MIN);
     }
     this.#timer = this.#clock.schedule(deadline, () => this.#edge(edge));
   }
@@ -150,6 +156,7 @@ export class I8254Pit implements Device<State> {
         this.#lastEdgeTick = edge + (missed - CATCH_UP_PERIODS_MAX) * period;
       }
     }
+    this.#lastEdgeNs = this.#clock.now();
     this.#irq0.set(false);
     this.#irq0.set(true);
     this.#scheduleEdge();

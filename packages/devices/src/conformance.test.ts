@@ -1,0 +1,357 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Device } from '@umbra/core';
+import {
+  BochsVga,
+  DebugConsole,
+  DebugExit,
+  FwCfg,
+  Hpet,
+  I440fx,
+  I8042,
+  I8237Pair,
+  I8254Pit,
+  I8259Pair,
+  I82093Ioapic,
+  IsaInterrupts,
+  Mc146818Rtc,
+  PciBus,
+  Piix3,
+  Piix4Pm,
+  PostPort,
+  SystemControlPortA,
+  SystemControlPortB,
+  Uart16550,
+  VGA_MEMORY_BYTES,
+} from './index.ts';
+import {
+  ManualClock,
+  SeededRandom,
+  TestLine,
+  TestMemory,
+  TestMmio,
+  TestPio,
+} from './test-support.ts';
+
+interface Bench {
+  readonly clock: ManualClock;
+  readonly pio: TestPio;
+  readonly mmio: TestMmio;
+  readonly memory: TestMemory;
+}
+
+interface Fixture {
+  readonly kind: string;
+  /** Makes the device on a bench of its own; helpers it needs come first in the list. */
+  make(bench: Bench): readonly [Device, ...Device[]];
+  /** Extra input from the host side during random traffic. */
+  stir?(device: Device, random: SeededRandom): void;
+  /** Fields that a reset keeps, because the chip has a battery. */
+  readonly kept?: readonly string[];
+}
+
+const nothing = (): void => {};
+const line = (): TestLine => new TestLine();
+const lines = (count: number): TestLine[] => Array.from({ length: count }, line);
+const sink = { write: nothing };
+
+function bus(bench: Bench): PciBus {
+  return new PciBus({ name: 'pci', pio: bench.pio, mmio: bench.mmio, onReset: nothing });
+}
+
+/** Every device of the package: a new one belongs here on the day it is born. */
+const FIXTURES: readonly Fixture[] = [
+  {
+    kind: 'i8259-pair',
+    make: ({ pio }) => [new I8259Pair({ name: 'pic', pio, output: line() })],
+    stir: (device, random) => {
+      const pic = device as I8259Pair;
+      pic.line(random.below(16)).set(random.below(2) === 1);
+      if (random.below(4) === 0) pic.acknowledge();
+    },
+  },
+  {
+    kind: 'isa-interrupts',
+    make: ({ pio }) => {
+      const pic = new I8259Pair({ name: 'pic', pio, output: line() });
+      const isa = new IsaInterrupts({ name: 'isa', pic });
+      isa.source(4);
+      isa.source(0, { isLegacyTimer: true });
+      return [isa, pic];
+    },
+    stir: (device, random) => (device as IsaInterrupts).setLegacyReplacement(random.below(3) > 0),
+  },
+  {
+    kind: 'i8254-pit',
+    make: ({ pio, clock }) => [new I8254Pit({ name: 'pit', pio, clock, irq0: line() })],
+    stir: (device, random) => (device as I8254Pit).setGate2(random.below(2) === 1),
+  },
+  {
+    kind: 'system-control-port-b',
+    make: ({ pio, clock }) => {
+      const pit = new I8254Pit({ name: 'pit', pio, clock, irq0: line() });
+      return [new SystemControlPortB({ name: 'port61', pio, clock, pit }), pit];
+    },
+  },
+  {
+    kind: 'system-control-port-a',
+    make: ({ pio }) => [
+      new SystemControlPortA({ name: 'port92', pio, onA20: nothing, onReset: nothing }),
+    ],
+  },
+  {
+    kind: 'mc146818-rtc',
+    make: ({ pio, clock }) => [new Mc146818Rtc({ name: 'rtc', pio, clock, irq: line() })],
+    kept: ['ram', 'offsetMs', 'periodicSeenNs', 'updateSeenSecond'],
+  },
+  {
+    kind: 'i8042',
+    make: ({ pio }) => [
+      new I8042({
+        name: 'kbc',
+        pio,
+        keyboardIrq: line(),
+        mouseIrq: line(),
+        onA20: nothing,
+        onReset: nothing,
+      }),
+    ],
+    stir: (device, random) => {
+      const controller = device as I8042;
+      const keys = ['KeyA', 'Pause', 'ArrowUp', 'PrintScreen', 'NoSuchKey'];
+      controller.pressKey(keys[random.below(keys.length)] ?? '', random.below(2) === 1);
+      controller.moveMouse(random.below(9000) - 4500, random.below(99), 3, random.below(8));
+    },
+  },
+  {
+    kind: 'i8237-pair',
+    make: ({ pio, memory }) => [new I8237Pair({ name: 'dma', pio, memory })],
+    stir: (device, random) => {
+      const dma = device as I8237Pair;
+      dma.writeToMemory(random.below(8), new Uint8Array(random.below(100)));
+      dma.readFromMemory(random.below(8), new Uint8Array(random.below(100)));
+    },
+  },
+  {
+    kind: 'uart-16550',
+    make: ({ pio, clock }) => [
+      new Uart16550({ name: 'com1', pio, firstPort: 0x3f8, irq: line(), line: sink, clock }),
+    ],
+    stir: (device, random) => {
+      for (let i = random.below(40); i > 0; i--) (device as Uart16550).feed(random.below(256));
+    },
+  },
+  {
+    kind: 'debug-console',
+    make: ({ pio }) => [new DebugConsole({ name: 'debug', pio, line: sink })],
+  },
+  {
+    kind: 'debug-exit',
+    make: ({ pio }) => [new DebugExit({ name: 'exit', pio, onExit: nothing })],
+  },
+  { kind: 'post-port', make: ({ pio }) => [new PostPort({ name: 'post', pio })] },
+  {
+    kind: 'i82093-ioapic',
+    make: ({ mmio }) => [new I82093Ioapic({ name: 'ioapic', mmio, bus: { deliver: nothing } })],
+    stir: (device, random) => {
+      const ioapic = device as I82093Ioapic;
+      ioapic.line(random.below(24)).set(random.below(2) === 1);
+      ioapic.eoi(random.below(256));
+    },
+  },
+  {
+    kind: 'hpet',
+    make: ({ mmio, clock }) => [
+      new Hpet({
+        name: 'hpet',
+        mmio,
+        clock,
+        pins: lines(24),
+        irq0: line(),
+        irq8: line(),
+        onLegacyReplacement: nothing,
+      }),
+    ],
+  },
+  {
+    kind: 'pci-bus',
+    make: (bench) => {
+      const pci = bus(bench);
+      const bridge = new I440fx({ name: 'i440fx', pci, onPam: nothing });
+      const isa = new Piix3({ name: 'piix3', pci, irqs: lines(16), pirqPins: lines(4) });
+      return [pci, bridge, isa];
+    },
+  },
+  {
+    kind: 'i440fx',
+    make: (bench) => {
+      const pci = bus(bench);
+      return [new I440fx({ name: 'i440fx', pci, onPam: nothing }), pci];
+    },
+  },
+  {
+    kind: 'piix3',
+    make: (bench) => {
+      const pci = bus(bench);
+      return [new Piix3({ name: 'piix3', pci, irqs: lines(16), pirqPins: lines(4) }), pci];
+    },
+  },
+  {
+    kind: 'piix4-pm',
+    make: (bench) => {
+      const { pio, clock } = bench;
+      const pci = bus(bench);
+      const sci = line();
+      return [new Piix4Pm({ name: 'pm', pci, pio, clock, sci, onPowerOff: nothing }), pci];
+    },
+    stir: (device, random) => {
+      (device as Piix4Pm).pressPowerButton();
+      (device as Piix4Pm).raiseGpe(random.below(16));
+    },
+    kept: ['timerHalvesSeen'],
+  },
+  {
+    kind: 'bochs-vga',
+    make: (bench) => {
+      const pci = bus(bench);
+      const rom = new Uint8Array(5000).fill(0x55);
+      return [new BochsVga({ name: 'vga', pci, ...bench, rom }), pci];
+    },
+    stir: (device, random) => {
+      if (random.below(200) !== 0) return;
+      const { width, height, pixels } = (device as BochsVga).render();
+      assert.equal(pixels.length, width * height);
+      (device as BochsVga).textScreen();
+    },
+  },
+  {
+    kind: 'fw-cfg',
+    make: ({ pio, memory }) => {
+      const fwCfg = new FwCfg({ name: 'fw-cfg', pio, memory });
+      fwCfg.addFile('etc/test', new Uint8Array([1, 2, 3]));
+      return [fwCfg];
+    },
+  },
+];
+
+const STEPS = 4000;
+const SEEDS = [1, 0xdecaf];
+
+for (const fixture of FIXTURES) {
+  test(`${fixture.kind}: a new device survives save, JSON, parse and restore`, () => {
+    const [device] = fixture.make(newBench());
+    assert.equal(device.schema.kind, fixture.kind);
+    assertRoundTrip(device, fixture);
+  });
+
+  for (const seed of SEEDS) {
+    test(`${fixture.kind}: random traffic, seed ${seed}`, () => {
+      const bench = newBench();
+      const [device, ...helpers] = fixture.make(bench);
+      const fresh = copy(device.save());
+      const hasChanged = makeTraffic(bench, fixture, device, new SeededRandom(seed));
+      const hasState = Object.keys(fresh as object).length > 0;
+      assert.equal(hasChanged, hasState, 'traffic reaches the device');
+      assertRoundTrip(device, fixture);
+      assert.ok(JSON.stringify(device.save()).length < 64 * 1024, 'state stays small');
+      assert.ok(bench.clock.timerCount < 16, 'timers do not pile up');
+      for (const each of [...helpers, device]) each.reset();
+      assert.deepEqual(without(device.save(), fixture), without(fresh, fixture));
+    });
+  }
+}
+
+function newBench(): Bench {
+  return {
+    clock: new ManualClock(),
+    pio: new TestPio(),
+    mmio: new TestMmio(),
+    memory: new TestMemory(0x1_0000, VGA_MEMORY_BYTES),
+  };
+}
+
+function copy(state: unknown): unknown {
+  return JSON.parse(JSON.stringify(state));
+}
+
+function without(state: unknown, { kept = [] }: Fixture): unknown {
+  const entries = Object.entries(copy(state) as Record<string, unknown>);
+  return Object.fromEntries(entries.filter(([key]) => !kept.includes(key)));
+}
+
+/** The state of `device` goes into a device that was just made, and comes out the same. */
+function assertRoundTrip(device: Device, fixture: Fixture): void {
+  const saved = copy(device.save());
+  const parsed = device.schema.parse(saved);
+  assert.deepEqual(parsed, device.save());
+  const [twin] = fixture.make(newBench());
+  twin.restore(parsed);
+  assert.deepEqual(copy(twin.save()), saved);
+  assert.throws(() => device.schema.parse({ ...(saved as object), unexpected: 1 }));
+}
+
+/** Random accesses by the guest; whether the device's state was ever seen changed. */
+function makeTraffic(
+  bench: Bench,
+  fixture: Fixture,
+  device: Device,
+  random: SeededRandom,
+): boolean {
+  const { pio, mmio, clock } = bench;
+  const fresh = JSON.stringify(device.save());
+  let hasChanged = false;
+  for (let step = 0; step < STEPS; step++) {
+    const ports = pio.ports();
+    const port = ports[random.below(Math.max(1, ports.length))] ?? 0;
+    // Configuration space is reached through an address first.
+    if (ports.includes(0xcf8) && random.below(4) === 0) pio.out32(0xcf8, configAddress(random));
+    if (ports.length > 0) accessPort(pio, port, random);
+    for (const [address, { size }] of [...mmio.ranges]) {
+      accessMemory(mmio, address + random.below(Math.min(size, 0x2_0000)), random);
+    }
+    fixture.stir?.(device, random);
+    if (random.below(8) === 0) clock.advance(random.below(3_000_000));
+    if (!hasChanged && step % 16 === 0) hasChanged = JSON.stringify(device.save()) !== fresh;
+  }
+  assert.ok(clock.callbackCount < 40 * STEPS, `${clock.callbackCount} timer callbacks`);
+  return hasChanged;
+}
+
+function configAddress(random: SeededRandom): number {
+  const devfn = [0x00, 0x08, 0x0b, 0x10][random.below(4)] ?? 0;
+  return (0x8000_0000 | (devfn << 8) | (random.below(64) << 2)) >>> 0;
+}
+
+function accessPort(pio: TestPio, port: number, random: SeededRandom): void {
+  const value = random.next();
+  switch (random.below(6)) {
+    case 0:
+      assertFits(pio.in8(port), 8);
+      break;
+    case 1:
+      assertFits(pio.in16(port), 16);
+      break;
+    case 2:
+      assertFits(pio.in32(port), 32);
+      break;
+    case 3:
+      pio.out8(port, value & 0xff);
+      break;
+    case 4:
+      pio.out16(port, value & 0xffff);
+      break;
+    default:
+      pio.out32(port, value);
+  }
+}
+
+function accessMemory(mmio: TestMmio, address: number, random: SeededRandom): void {
+  const size = [1, 2, 4][random.below(3)] ?? 4;
+  const aligned = address - (address % size);
+  if (random.below(2) === 0) assertFits(mmio.read(aligned, size), 8 * size);
+  else mmio.write(aligned, size === 4 ? random.next() : random.below(2 ** (8 * size)), size);
+}
+
+function assertFits(value: number, bits: number): void {
+  assert.ok(Number.isInteger(value) && value >= 0 && value < 2 ** bits, `${value} in ${bits} bits`);
+}
