@@ -16,6 +16,7 @@ import {
   IsaInterrupts,
   Mc146818Rtc,
   PciBus,
+  PcTestdev,
   Piix3,
   Piix4Pm,
   PostPort,
@@ -150,6 +151,10 @@ const FIXTURES: readonly Fixture[] = [
     make: ({ pio }) => [new DebugExit({ name: 'exit', pio, onExit: nothing })],
   },
   { kind: 'post-port', make: ({ pio }) => [new PostPort({ name: 'post', pio })] },
+  {
+    kind: 'pc-testdev',
+    make: ({ pio, mmio }) => [new PcTestdev({ name: 'testdev', pio, mmio, lines: lines(24) })],
+  },
   {
     kind: 'i82093-ioapic',
     make: ({ mmio }) => [new I82093Ioapic({ name: 'ioapic', mmio, bus: { deliver: nothing } })],

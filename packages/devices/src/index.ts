@@ -11,6 +11,7 @@ export { I8259Pair } from './i8259-pic.ts';
 export { I82093Ioapic } from './i82093-ioapic.ts';
 export { IsaInterrupts } from './isa-interrupts.ts';
 export { Mc146818Rtc } from './mc146818-rtc.ts';
+export { PcTestdev } from './pc-testdev.ts';
 export { PciBus } from './pci-bus.ts';
 export type { PciBar, PciFunctionOptions, PciIdentity } from './pci-function.ts';
 export { PciFunction, PciFunctionState } from './pci-function.ts';
