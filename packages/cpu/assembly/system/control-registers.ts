@@ -185,10 +185,10 @@ function writeCr4(value: u64): void {
 }
 
 /** LMSW can set PE but not clear it. [SDM] vol. 2A "LMSW—Load Machine Status Word". */
-export function lmsw(value: u32): void {
+export function lmsw(value: u64): void {
   if (!requireSupervisor()) return;
   const kept = cr0() & ~<u64>(CR0_MP | CR0_EM | CR0_TS);
-  writeCr0(kept | <u64>(value & 15));
+  writeCr0(kept | (value & 15));
 }
 
 /** CLTS. */

@@ -19,7 +19,7 @@ import {
   SREG_LDTR,
 } from '../generated/layout';
 import { faulted, GP, raise, SS } from '../fault';
-import { sysRead64, sysWrite8 } from '../memory';
+import { sysRead64, sysWrite8 } from './supervisor-memory';
 import { inLongMode, isCanonical, tableAddress } from './mode';
 
 // The descriptor that fetchDescriptor() found last.

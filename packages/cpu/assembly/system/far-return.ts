@@ -5,7 +5,6 @@ import {
   segAttr,
   segBase,
   segLimit,
-  segSelector,
   setCpl,
   setNextRip,
   setNmiMasked,
@@ -35,7 +34,7 @@ import {
 } from '../generated/layout';
 import { faulted, GP, NP, raise } from '../fault';
 import { readFlags, writeFlags } from '../flags';
-import { sysRead16 } from '../memory';
+import { sysRead16 } from './supervisor-memory';
 import {
   address,
   attrDpl,
@@ -56,7 +55,15 @@ import {
 } from './descriptors';
 import { writeParagraphCode } from './far-transfer';
 import { nextRip } from '../generated/layout';
-import { CR4_VME, hasParagraphs, in64BitMode, inLongMode, tableAddress, updateMode, updatePrivilege } from './mode';
+import {
+  CR4_VME,
+  hasParagraphs,
+  in64BitMode,
+  inLongMode,
+  tableAddress,
+  updateMode,
+  updatePrivilege,
+} from './mode';
 import { commitStack, openStack, pop, setStackPointer, skip } from './stack';
 import { switchTask, TASK_IRET } from './task-switch';
 

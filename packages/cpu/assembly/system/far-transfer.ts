@@ -43,17 +43,15 @@ import {
   TYPE_TSS,
   TYPE_TSS16,
 } from './descriptors';
-import { findInnerStack, findWideStack, innerPointer, innerSelector, writeNullStack } from './gates';
-import { hasParagraphs, inLongMode, updateMode } from './mode';
 import {
-  commitStack,
-  openLegacyStack,
-  openStack,
-  openWideStack,
-  peek,
-  push,
-  skip,
-} from './stack';
+  findInnerStack,
+  findWideStack,
+  innerPointer,
+  innerSelector,
+  writeNullStack,
+} from './gates';
+import { hasParagraphs, inLongMode, updateMode } from './mode';
+import { commitStack, openLegacyStack, openStack, openWideStack, peek, push, skip } from './stack';
 import { switchTask, TASK_CALL, TASK_JUMP } from './task-switch';
 
 const RSP: u32 = 4;

@@ -16,7 +16,7 @@ import {
   MODE_REAL,
   MODE_VIRTUAL_8086,
 } from '../generated/layout';
-import { faulted, GP, raise } from '../fault';
+import { faulted, GP, raise, raiseNoError, UD } from '../fault';
 import { readFlags, writeFlags } from '../flags';
 import { checkVirtualFlags, FLAGS_COMMON, writeVirtualFlags } from './far-return';
 import { CR4_PVI, CR4_VME, updatePrivilege } from './mode';
@@ -64,6 +64,25 @@ export function sti(): void {
   } else {
     raise(GP, 0);
   }
+}
+
+/** CLAC. [SDM] vol. 2A "CLAC—Clear AC Flag in EFLAGS Register". */
+export function clac(): void {
+  setAlignmentFlag(0);
+}
+
+/** STAC. */
+export function stac(): void {
+  setAlignmentFlag(EFLAGS_AC);
+}
+
+function setAlignmentFlag(value: u32): void {
+  if (cpl() != 0) {
+    raiseNoError(UD);
+    return;
+  }
+  setSystemFlags((systemFlags() & ~EFLAGS_AC) | value);
+  updatePrivilege();
 }
 
 /** PUSHF, PUSHFD, PUSHFQ. [SDM] vol. 2B "PUSHF/PUSHFD/PUSHFQ". */

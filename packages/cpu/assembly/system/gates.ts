@@ -32,7 +32,7 @@ import {
 } from '../generated/layout';
 import { faulted, GP, NP, raise, SS, TS } from '../fault';
 import { readFlags } from '../flags';
-import { sysRead16, sysRead32, sysRead64 } from '../memory';
+import { sysRead16, sysRead32, sysRead64 } from './supervisor-memory';
 import {
   address,
   attrDpl,
@@ -59,7 +59,14 @@ import {
   TYPE_TRAP,
   TYPE_TRAP16,
 } from './descriptors';
-import { in64BitMode, inLongMode, isCanonical, tableAddress, updateMode, updatePrivilege } from './mode';
+import {
+  in64BitMode,
+  inLongMode,
+  isCanonical,
+  tableAddress,
+  updateMode,
+  updatePrivilege,
+} from './mode';
 import { commitStack, openLegacyStack, openStack, openWideStack, push } from './stack';
 import { switchTask, TASK_INTERRUPT } from './task-switch';
 

@@ -8,6 +8,7 @@ export {
   loadSegmentRegister,
   lsl,
   ltr,
+  requireProtected,
   setGdtr,
   setIdtr,
   sldt,
@@ -28,9 +29,22 @@ export {
   writeDr,
 } from './debug';
 export { rdmsr, rdpmc, rdtsc, rdtscp, wrmsr } from './msr';
-export { cli, popFlags, pushFlags, sti } from './flags-instructions';
+export { clac, cli, popFlags, pushFlags, stac, sti } from './flags-instructions';
 export { insString, outsString, portIn, portOut } from './io';
-export { bound, enter, hlt, invlpg, invpcid, monitor, mwait, swapgs } from './processor-control';
+export {
+  bound,
+  cacheInstruction,
+  cpuidInstruction,
+  hlt,
+  invlpg,
+  invpcid,
+  monitor,
+  mwait,
+  readSegmentBase,
+  swapgs,
+  writeSegmentBase,
+} from './processor-control';
+export { enter, popAll, pushAll } from './stack-instructions';
 export {
   deliverDebug,
   deliverFault,

@@ -37,7 +37,7 @@ import {
 import { cr4 } from '../generated/layout';
 import { BP, DB, DE, DF, faulted, GP, NMI, OF, PF, raise, TS } from '../fault';
 import { readArithmeticFlags, readFlags } from '../flags';
-import { sysRead16, sysRead32, sysRead8 } from '../memory';
+import { sysRead16, sysRead32, sysRead8 } from './supervisor-memory';
 import { writeVirtualSegment } from './descriptors';
 import { DR6_BD, enterDebugHandler, suppressSingleStep } from './debug';
 import { deliver, EVENT_HARDWARE, EVENT_ICEBP, EVENT_SOFTWARE } from './gates';

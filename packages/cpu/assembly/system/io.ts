@@ -18,10 +18,11 @@ import {
 } from '../generated/layout';
 import { faulted, GP, raise } from '../fault';
 import { ioRead, ioWrite } from '../imports';
-import { probeWriteCurrent, read16, read32, read8, sysRead16, write16, write32, write8 } from '../memory';
+import { probeWriteCurrent, read16, read32, read8, write16, write32, write8 } from '../memory';
 import { checkPortBreakpoints } from './debug';
 import { tableAddress } from './mode';
 import { linearAddress } from './segmentation';
+import { sysRead16 } from './supervisor-memory';
 
 const RCX: u32 = 1;
 const RDX: u32 = 2;

@@ -9,31 +9,27 @@ import {
   segBase,
   setExitDetail,
   setExitReason,
-  setGpr,
   setMsrKernelGsBase,
   setSegBase,
   setSegEffBase,
-  stackMask,
   EXIT_HALT,
   MODE_VIRTUAL_8086,
   SREG_GS,
-  SREG_SS,
 } from '../generated/layout';
 import { BR, faulted, GP, raise, raiseNoError, UD } from '../fault';
-import {
-  probeWriteCurrent,
-  read16,
-  read32,
-  read64,
-  read8,
-  write16,
-  write32,
-  write64,
-} from '../memory';
+import { read32, read64, read8 } from '../memory';
+import { cpuid } from '../imports';
 import { flushNonGlobal, invalidateLinear } from '../paging';
-import { CR0_PG, CR4_PCIDE, in64BitMode, isCanonical, requireSupervisor } from './mode';
-import { linearAddress } from './segmentation';
-import { setStackPointer } from './stack';
+import {
+  CR0_PG,
+  CR4_FSGSBASE,
+  CR4_PCIDE,
+  in64BitMode,
+  isCanonical,
+  requireSupervisor,
+} from './mode';
+
+
 
 const RCX: u32 = 1;
 const RSP: u32 = 4;
@@ -116,6 +112,39 @@ export function invpcid(type: u64, descriptorLinear: u64): void {
   else flushNonGlobal();
 }
 
+/** Whether RDFSBASE and its kin may run: 64-bit mode with CR4.FSGSBASE, else #UD. */
+function mayAccessBases(): bool {
+  if (in64BitMode() && (cr4() & CR4_FSGSBASE) != 0) return true;
+  raiseNoError(UD);
+  return false;
+}
+
+/** RDFSBASE and RDGSBASE. */
+export function readSegmentBase(index: u32): u64 {
+  return mayAccessBases() ? segBase(index) : 0;
+}
+
+/** WRFSBASE and WRGSBASE. */
+export function writeSegmentBase(index: u32, value: u64): void {
+  if (!mayAccessBases()) return;
+  if (!isCanonical(value)) {
+    raise(GP, 0);
+    return;
+  }
+  setSegBase(index, value);
+  setSegEffBase(index, value);
+}
+
+/** INVD and WBINVD: there is no cache, only the privilege to check. */
+export function cacheInstruction(): void {
+  requireSupervisor();
+}
+
+/** CPUID. */
+export function cpuidInstruction(): void {
+  cpuid();
+}
+
 /** SWAPGS: CPL 0 of 64-bit mode only. */
 export function swapgs(): void {
   if (!in64BitMode()) {
@@ -146,46 +175,4 @@ export function bound(size: u32, linear: u64, index: u32): void {
     value = <i32>index;
   }
   if (!faulted() && (value < lower || value > upper)) raiseNoError(BR);
-}
-
-/** ENTER. [SDM] vol. 2A "ENTER—Make Stack Frame for Procedure Parameters". */
-export function enter(size: u32, frameBytes: u32, level: u32): void {
-  const mask = stackMask();
-  const depth = level & 31;
-  let pointer = gpr(RSP);
-  let frame = gpr(RBP);
-  pointer = enterPush(pointer, size, frame, mask);
-  if (faulted()) return;
-  const framePointer = pointer;
-  for (let index: u32 = 1; index < depth; index++) {
-    frame -= size;
-    const linear = linearAddress(SREG_SS, frame & mask, size, 0);
-    if (faulted()) return;
-    const value = size == 8 ? read64(linear) : size == 4 ? <u64>read32(linear) : <u64>read16(linear);
-    if (faulted()) return;
-    pointer = enterPush(pointer, size, value, mask);
-    if (faulted()) return;
-  }
-  if (depth > 0) {
-    pointer = enterPush(pointer, size, framePointer, mask);
-    if (faulted()) return;
-  }
-  pointer -= frameBytes & 0xffff;
-  // The frame must be writable at its end, though nothing is written there.
-  const end = linearAddress(SREG_SS, pointer & mask, size, 1);
-  if (faulted() || !probeWriteCurrent(end, size)) return;
-  if (size == 2) setGpr(RBP, (gpr(RBP) & ~(<u64>0xffff)) | (framePointer & 0xffff));
-  else setGpr(RBP, size == 4 ? framePointer & 0xffff_ffff : framePointer);
-  setStackPointer(pointer, mask);
-}
-
-/** One push of ENTER: the new pointer; RSP stays until all has gone well. */
-function enterPush(pointer: u64, size: u32, value: u64, mask: u64): u64 {
-  const offset = (pointer - size) & mask;
-  const linear = linearAddress(SREG_SS, offset, size, 1);
-  if (faulted()) return pointer;
-  if (size == 8) write64(linear, value);
-  else if (size == 4) write32(linear, <u32>value);
-  else write16(linear, <u32>value);
-  return (pointer & ~mask) | offset;
 }

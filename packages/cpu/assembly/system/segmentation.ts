@@ -1,6 +1,5 @@
 import {
   cpl,
-  gdtrBase,
   modeKey,
   segAttr,
   segBase,
@@ -28,7 +27,7 @@ import {
   SREG_TR,
 } from '../generated/layout';
 import { faulted, GP, NP, raise, raiseNoError, SS, UD } from '../fault';
-import { sysWrite8 } from '../memory';
+import { sysWrite8 } from './supervisor-memory';
 import { cr4 } from '../generated/layout';
 import {
   address,
@@ -170,7 +169,7 @@ function isAccessible(seg: u32, offset: u64, size: u32, write: u32): bool {
 }
 
 /** Raises #UD and answers false in real-address and virtual-8086 mode. */
-function requireProtected(): bool {
+export function requireProtected(): bool {
   if (!hasParagraphs()) return true;
   raiseNoError(UD);
   return false;

@@ -1,5 +1,4 @@
 import {
-  cpl,
   gpr,
   segAttr,
   segEffBase,
@@ -12,10 +11,15 @@ import {
   SREG_SS,
 } from '../generated/layout';
 import { faulted, raise, SS } from '../fault';
-import { readAs, writeAs } from '../memory';
+import { read16, read32, read64, readAs, write16, write32, write64, writeAs } from '../memory';
 import { in64BitMode, isCanonical } from './mode';
+import { sysWrite16, sysWrite32, sysWrite64 } from './supervisor-memory';
 
 const RSP: u32 = 4;
+
+const RIGHTS_CURRENT: u32 = 0;
+const RIGHTS_SUPERVISOR: u32 = 1;
+const RIGHTS_USER: u32 = 2;
 
 // The stack being pushed to or popped from. RSP itself changes only when all has gone well.
 let base: u64 = 0;
@@ -23,7 +27,8 @@ let limit: u32 = 0;
 let attr: u32 = 0;
 let mask: u64 = 0;
 let pointer: u64 = 0;
-let user: bool = false;
+/** Whose rights the accesses have. */
+let rights: u32 = 0;
 let wide: bool = false;
 let errorCode: u32 = 0;
 
@@ -34,7 +39,7 @@ export function openStack(error: u32): void {
   attr = segAttr(SREG_SS);
   mask = stackMask();
   pointer = gpr(RSP);
-  user = cpl() == 3;
+  rights = RIGHTS_CURRENT;
   wide = in64BitMode();
   errorCode = error;
 }
@@ -46,7 +51,7 @@ export function openLegacyStack(newBase: u64, newLimit: u32, newAttr: u32, at: u
   attr = newAttr;
   mask = (newAttr & SEG_DB) != 0 ? 0xffff_ffff : 0xffff;
   pointer = at;
-  user = newCpl == 3;
+  rights = newCpl == 3 ? RIGHTS_USER : RIGHTS_SUPERVISOR;
   wide = false;
   errorCode = error;
 }
@@ -56,7 +61,7 @@ export function openWideStack(at: u64, newCpl: u32, error: u32): void {
   base = 0;
   mask = ~(<u64>0);
   pointer = at;
-  user = newCpl == 3;
+  rights = newCpl == 3 ? RIGHTS_USER : RIGHTS_SUPERVISOR;
   wide = true;
   errorCode = error;
 }
@@ -81,12 +86,32 @@ function locate(offset: u64, size: u32): u64 {
   return wide ? offset : (base + offset) & 0xffff_ffff;
 }
 
+function storeStack(linear: u64, size: u32, value: u64): void {
+  if (rights == RIGHTS_CURRENT) {
+    if (size == 8) write64(linear, value);
+    else if (size == 4) write32(linear, <u32>value);
+    else write16(linear, <u32>value & 0xffff);
+  } else if (rights == RIGHTS_SUPERVISOR) {
+    if (size == 8) sysWrite64(linear, value);
+    else if (size == 4) sysWrite32(linear, <u32>value);
+    else sysWrite16(linear, <u32>value & 0xffff);
+  } else {
+    writeAs(linear, size, value, true);
+  }
+}
+
+function loadStack(linear: u64, size: u32): u64 {
+  if (rights != RIGHTS_CURRENT) return readAs(linear, size, rights == RIGHTS_USER);
+  if (size == 8) return read64(linear);
+  return size == 4 ? <u64>read32(linear) : <u64>read16(linear);
+}
+
 /** Pushes `size` bytes; false when that faulted. */
 export function push(size: u32, value: u64): bool {
   const offset = (pointer - size) & mask;
   const linear = locate(offset, size);
   if (faulted()) return false;
-  writeAs(linear, size, value, user);
+  storeStack(linear, size, value);
   if (faulted()) return false;
   pointer = (pointer & ~mask) | offset;
   return true;
@@ -97,7 +122,7 @@ export function pop(size: u32): u64 {
   const offset = pointer & mask;
   const linear = locate(offset, size);
   if (faulted()) return 0;
-  const value = readAs(linear, size, user);
+  const value = loadStack(linear, size);
   if (faulted()) return 0;
   skip(size);
   return value;
@@ -107,7 +132,7 @@ export function pop(size: u32): u64 {
 export function peek(distance: u32, size: u32): u64 {
   const linear = locate((pointer + distance) & mask, size);
   if (faulted()) return 0;
-  return readAs(linear, size, user);
+  return loadStack(linear, size);
 }
 
 /** Moves the pointer up. */

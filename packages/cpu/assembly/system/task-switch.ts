@@ -36,7 +36,7 @@ import {
 } from '../generated/layout';
 import { faulted, GP, NP, raise, TS } from '../fault';
 import { writeFlags } from '../flags';
-import { probeWrite, sysRead16, sysRead32, sysWrite16, sysWrite32, sysWrite8 } from '../memory';
+import { probeWrite } from '../memory';
 import { switchSpace } from '../paging';
 import { DR6_BT, DR7_LOCAL, writeDebugControl } from './debug';
 import {
@@ -65,6 +65,7 @@ import { cr4 } from '../generated/layout';
 import { checkPageDirectoryPointers } from './page-directory-pointers';
 import { checkDataSegment, writeSystemSegment } from './segmentation';
 import { commitStack, openStack, push } from './stack';
+import { sysRead16, sysRead32, sysWrite16, sysWrite32, sysWrite8 } from './supervisor-memory';
 
 export const TASK_JUMP: u32 = 0;
 export const TASK_CALL: u32 = 1;

@@ -1,0 +1,18 @@
+import type { OpcodeRow } from './define.ts';
+import { arith, arithWide } from './insn/arith.ts';
+import { control } from './insn/control.ts';
+import { move } from './insn/move.ts';
+import { shifts } from './insn/shift.ts';
+import { strings } from './insn/string.ts';
+import { system } from './insn/system.ts';
+
+/** Every row of the opcode map. */
+export const ROWS: readonly OpcodeRow[] = [
+  ...arith,
+  ...arithWide,
+  ...move,
+  ...shifts,
+  ...control,
+  ...strings,
+  ...system,
+];
