@@ -18,6 +18,8 @@ export interface GuestMemory {
   writeFrom(address: number, source: Uint8Array): void;
   /** Sets aside host memory for a frame buffer or a ROM: its offset in `hostBytes()`. */
   allocateVideo(sizeBytes: number): number;
-  /** A view of the whole host memory block (RAM, video memory, tables); do not write to RAM by it. */
+  /**
+   * A view of the whole host memory block (RAM, video memory, tables); do not write to RAM by it.
+   */
   hostBytes(): Uint8Array;
 }

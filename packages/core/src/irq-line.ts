@@ -1,4 +1,6 @@
-/** One interrupt wire. Devices call `set` with the level they drive; setting it twice is harmless. */
+/**
+ * One interrupt wire. Devices call `set` with the level they drive; setting it twice is harmless.
+ */
 export interface IrqLine {
   set(asserted: boolean): void;
 }

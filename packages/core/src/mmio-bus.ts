@@ -9,7 +9,9 @@ export interface MmioHandlers {
 
 /** The guest-physical address space as devices see it. */
 export interface MmioBus {
-  /** Claims `size` bytes at `address` (both multiples of 4 KiB); throws AssertionError on overlap. */
+  /**
+   * Claims `size` bytes at `address` (both multiples of 4 KiB); throws AssertionError on overlap.
+   */
   register(name: string, address: number, size: number, handlers: MmioHandlers): void;
   unregister(address: number): void;
   /**

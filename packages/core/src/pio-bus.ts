@@ -19,6 +19,8 @@ export interface PioBus {
   register(name: string, firstPort: number, count: number, handlers: PioHandlers): void;
   /** Gives the range back (a PCI base address register moved). */
   unregister(firstPort: number, count: number): void;
-  /** Whether nobody has claimed any of these ports: asked before a guest-chosen range is claimed. */
+  /**
+   * Whether nobody has claimed any of these ports: asked before a guest-chosen range is claimed.
+   */
   isFree(firstPort: number, count: number): boolean;
 }

@@ -2,7 +2,9 @@ import type { Nanoseconds } from '@umbra/base';
 
 const NS_PER_SECOND = 1_000_000_000;
 
-/** Whole ticks of a `hz` oscillator in `time`; exact up to 9 MHz, because whole seconds go apart. */
+/**
+ * Whole ticks of a `hz` oscillator in `time`; exact up to 9 MHz, because whole seconds go apart.
+ */
 export function ticksAt(time: Nanoseconds, hz: number): number {
   const seconds = Math.floor(time / NS_PER_SECOND);
   const rest = time - seconds * NS_PER_SECOND;
