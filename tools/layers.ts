@@ -23,6 +23,12 @@ const NPM_ALLOWED: Readonly<Record<string, readonly string[]>> = {
   zod: ['core', 'cpu', 'devices', 'machine', 'api', 'server'],
 };
 
+/** Parts of a package beside its index that others may import, and who. */
+const SUBPATHS: Readonly<Record<string, readonly string[]>> = {
+  // Compiling needs the host, and the package itself must run anywhere.
+  '@umbra/cpu/build-runtime': ['machine'],
+};
+
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\b[^'";]*?from\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g;
 
@@ -65,6 +71,7 @@ function judge(owner: string, specifier: string, path: string): string | undefin
     if (NPM_ALLOWED[specifier]?.includes(owner)) return undefined;
     return `The npm package ${specifier} is not allowed in ${owner}`;
   }
+  if (SUBPATHS[specifier]?.includes(owner)) return undefined;
   if (inside !== undefined) return `Import the package ${name} by its index, not ${specifier}`;
   return ALLOWED[owner]?.includes(name) ? undefined : `Package ${owner} may not import ${name}`;
 }

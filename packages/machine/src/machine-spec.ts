@@ -1,0 +1,34 @@
+import { MiB, UmbraError } from '@umbra/base';
+import { type Engine, type MmuMode, RAM_BYTES_MAX } from '@umbra/cpu';
+import type { BootPlan } from './boot/boot-plan.ts';
+
+export const ENGINES: readonly Engine[] = ['interpreter', 'translator', 'forced'];
+export const MMU_MODES: readonly MmuMode[] = ['shadow', 'two-stage'];
+/** The smallest memory that a PC's memory map makes sense with. */
+const RAM_BYTES_MIN = 2 * MiB;
+
+/** A machine to be made; plain data, so that it can be sent to the processor's thread. */
+export interface MachineSpec {
+  readonly ramBytes: number;
+  readonly engine: Engine;
+  readonly mmu: MmuMode;
+  readonly plan: BootPlan;
+  readonly vgaRom?: Uint8Array | undefined;
+  /** Serial ports, COM1 first. */
+  readonly serialPorts: number;
+  readonly hasDebugConsole: boolean;
+  readonly hasDebugExit: boolean;
+  readonly hasTestDevice: boolean;
+}
+
+/** Checks a memory size; throws UmbraError MEMORY_SIZE. */
+export function checkRamBytes(ramBytes: number): number {
+  if (Number.isSafeInteger(ramBytes) && ramBytes >= RAM_BYTES_MIN && ramBytes <= RAM_BYTES_MAX) {
+    return Math.floor(ramBytes / MiB) * MiB;
+  }
+  throw new UmbraError(
+    'MEMORY_SIZE',
+    `Memory is ${ramBytes / MiB} MiB, expected ${RAM_BYTES_MIN / MiB} to ${RAM_BYTES_MAX / MiB} MiB`,
+    { ramBytes },
+  );
+}
