@@ -15,8 +15,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { UmbraError } from '@umbra/base';
+import { cacheFolder } from '@umbra/machine';
 import { withLock } from '../tools/lock.mjs';
-import { cacheFolder } from './cache-folder.ts';
+
 import { PrivateApt, unpackDeb } from './debian.ts';
 import { buildInitramfs } from './initramfs.ts';
 import { type GuestSet, RECIPES, type Recipe } from './recipes.ts';

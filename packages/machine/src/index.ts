@@ -2,6 +2,7 @@ export { type BootPlan, parseBios } from './boot/boot-plan.ts';
 export { parseBzImage } from './boot/bzimage.ts';
 export { type MultibootModule, parseMultiboot } from './boot/multiboot.ts';
 export { SERIAL_PORTS_MAX } from './chipset.ts';
+export { cacheFolder } from './host/cache-folder.ts';
 export { fileLine, type HostLine, socketLine, streamLine } from './host/host-line.ts';
 export { Machine } from './machine.ts';
 export { checkRamBytes, ENGINES, type MachineSpec, MMU_MODES } from './machine-spec.ts';

@@ -14,9 +14,6 @@ export interface MachineSpec {
   readonly mmu: MmuMode;
   readonly plan: BootPlan;
   readonly vgaRom?: Uint8Array | undefined;
-  /** Serial ports, COM1 first. */
-  readonly serialPorts: number;
-  readonly hasDebugConsole: boolean;
   readonly hasDebugExit: boolean;
   readonly hasTestDevice: boolean;
 }

@@ -24,10 +24,16 @@ interface Channel {
   };
 }
 
+/** How a machine ended, with counters of its processor. */
+export interface MachineEnd {
+  readonly end: PcEnd;
+  readonly stats: Readonly<Record<string, number>>;
+}
+
 /** A running machine, as the main thread sees it. */
 export class Machine {
   /** Resolves when the guest ended and its last output is written; rejects on errors of ours. */
-  readonly ended: Promise<PcEnd>;
+  readonly ended: Promise<MachineEnd>;
   readonly #worker: Worker;
   readonly #requests = new SharedArrayBuffer(4);
   readonly #channels: readonly Channel[];
@@ -95,7 +101,7 @@ export class Machine {
     Atomics.notify(word, 0);
   }
 
-  async #watch(): Promise<PcEnd> {
+  async #watch(): Promise<MachineEnd> {
     try {
       return await this.#outcome();
     } finally {
@@ -108,7 +114,7 @@ export class Machine {
     }
   }
 
-  #outcome(): Promise<PcEnd> {
+  #outcome(): Promise<MachineEnd> {
     return new Promise((resolve, reject) => {
       this.#worker.on('message', (report: ProcessorReport) => {
         switch (report.kind) {
@@ -118,7 +124,7 @@ export class Machine {
             this.#wakeProcessor();
             break;
           case 'end':
-            resolve(report.end);
+            resolve({ end: report.end, stats: report.stats });
             break;
           case 'error':
             reject(toError(report));
@@ -126,7 +132,7 @@ export class Machine {
         }
       });
       this.#worker.on('error', reject);
-      this.#worker.on('exit', () => resolve({ kind: 'stopped' }));
+      this.#worker.on('exit', () => resolve({ end: { kind: 'stopped' }, stats: {} }));
     });
   }
 

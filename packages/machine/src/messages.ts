@@ -20,7 +20,11 @@ export interface ProcessorThreadData {
 /** What the processor's thread tells the main thread. */
 export type ProcessorReport =
   | { readonly kind: 'ready'; readonly pending: PendingWord }
-  | { readonly kind: 'end'; readonly end: PcEnd }
+  | {
+      readonly kind: 'end';
+      readonly end: PcEnd;
+      readonly stats: Readonly<Record<string, number>>;
+    }
   | {
       readonly kind: 'error';
       /** The code of an UmbraError; otherwise the program itself is wrong. */

@@ -9,7 +9,7 @@ import { createMemory, PENDING, Processor } from '@umbra/cpu';
 import type { ByteSource, SerialLine } from './chipset.ts';
 import { ByteRing } from './host/byte-ring.ts';
 import type { ProcessorReport, ProcessorThreadData } from './messages.ts';
-import { Pc, type PcEnd, VIDEO_BYTES } from './pc.ts';
+import { Pc, VIDEO_BYTES } from './pc.ts';
 import { createDeadlineBlock, DeadlinePublisher, type PendingWord } from './time/deadline-watch.ts';
 import { hostTimeSource } from './time/host-time.ts';
 import { MachineClock } from './time/machine-clock.ts';
@@ -21,14 +21,14 @@ assert(port !== null, 'this file runs as a worker');
 const report = (message: ProcessorReport): void => port.postMessage(message);
 
 try {
-  report({ kind: 'end', end: runMachine(workerData as ProcessorThreadData) });
+  report(runMachine(workerData as ProcessorThreadData));
 } catch (error) {
   const isOperating = error instanceof UmbraError;
   const { message, stack } = error as Error;
   report({ kind: 'error', code: isOperating ? error.code : undefined, message, stack });
 }
 
-function runMachine(data: ProcessorThreadData): PcEnd {
+function runMachine(data: ProcessorThreadData): ProcessorReport {
   const { spec } = data;
   const time = hostTimeSource();
   const deadlines = createDeadlineBlock();
@@ -56,7 +56,8 @@ function runMachine(data: ProcessorThreadData): PcEnd {
   const workerData = { block: deadlines, pending };
   new Worker(new URL('./time/timer.worker.ts', import.meta.url), { workerData });
   report({ kind: 'ready', pending });
-  return pc.run();
+  const end = pc.run();
+  return { kind: 'end', end, stats: pc.processor.stats() };
 }
 
 function serialLine(output: SharedArrayBuffer, input: SharedArrayBuffer | undefined): SerialLine {

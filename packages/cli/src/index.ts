@@ -1,0 +1,1 @@
+export { umbra } from './umbra.ts';

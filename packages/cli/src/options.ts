@@ -1,0 +1,121 @@
+import { parseArgs } from 'node:util';
+import { MiB, UmbraError } from '@umbra/base';
+
+/** One option of a command, for parsing and for the help. */
+interface OptionRow {
+  readonly value?: string;
+  readonly repeatable?: true;
+  readonly help: string;
+}
+
+/** The options of `umbra run`. */
+export const RUN_OPTIONS = {
+  kernel: { value: 'FILE', help: 'boot this Linux kernel (bzImage) directly' },
+  initrd: { value: 'FILE', help: 'initial root file system for --kernel' },
+  append: { value: 'TEXT', help: 'command line for --kernel or --multiboot' },
+  multiboot: { value: 'FILE', help: 'boot this multiboot kernel directly' },
+  module: { value: 'FILE', repeatable: true, help: 'module for --multiboot' },
+  bios: { value: 'FILE', help: 'boot through this firmware, such as bios-256k.bin of SeaBIOS' },
+  'vga-bios': { value: 'FILE', help: 'option ROM of the display card' },
+  memory: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 512)' },
+  engine: { value: 'NAME', help: 'interpreter, translator (default) or forced (translate all)' },
+  mmu: { value: 'NAME', help: 'shadow (default) or two-stage' },
+  serial: {
+    value: 'LINE',
+    repeatable: true,
+    help: 'stdio, file:PATH, socket:PATH or none; first COM1 (default stdio), then COM2',
+  },
+  'debug-console': { value: 'LINE', help: 'where bytes written to port 0x402 go, as for --serial' },
+  'debug-exit': { help: 'a guest that writes N to port 0xf4 ends with status 2N+1' },
+  'test-device': { help: 'the device of kvm-unit-tests' },
+  stats: { help: "print the processor's counters at the end" },
+  help: { help: 'this help' },
+} as const satisfies Record<string, OptionRow>;
+
+type Rows = typeof RUN_OPTIONS;
+/** Parsed options: strings, lists of strings for repeatable ones, true for flags. */
+export type RunOptions = {
+  readonly [K in keyof Rows]?: Rows[K] extends { repeatable: true }
+    ? readonly string[]
+    : Rows[K] extends { value: string }
+      ? string
+      : boolean;
+};
+
+/** Parses the arguments of `umbra run`; throws UmbraError USAGE. */
+export function parseRunOptions(args: readonly string[]): RunOptions {
+  const rows: [string, OptionRow][] = Object.entries(RUN_OPTIONS);
+  const options = Object.fromEntries(
+    rows.map(([name, row]) => [
+      name,
+      {
+        type: row.value === undefined ? ('boolean' as const) : ('string' as const),
+        multiple: row.repeatable === true,
+      },
+    ]),
+  );
+  const parsed = parseArgs({ args: [...args], options, strict: false, allowPositionals: true });
+  for (const [name, value] of Object.entries(parsed.values)) {
+    const row = rows.find(([known]) => known === name)?.[1];
+    if (row === undefined) throw usage(`Unknown option --${name}`);
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    for (const one of values) {
+      if (row.value !== undefined && typeof one !== 'string') {
+        throw usage(`Option --${name} needs a value (${row.value})`);
+      }
+      if (row.value === undefined && typeof one !== 'boolean') {
+        throw usage(`Option --${name} takes no value, found "${String(one)}"`);
+      }
+    }
+  }
+  const [extra] = parsed.positionals;
+  if (extra !== undefined) throw usage(`Expected only options, found "${extra}"`);
+  return parsed.values as RunOptions;
+}
+
+/** One line per option. */
+export function runHelp(): string {
+  const rows: [string, OptionRow][] = Object.entries(RUN_OPTIONS);
+  const lines = rows.map(([name, row]) => {
+    const left = `  --${name}${row.value === undefined ? '' : ` ${row.value}`}`;
+    return `${left.padEnd(24)}${row.help}${row.repeatable ? ' (may be repeated)' : ''}`;
+  });
+  return [
+    'umbra run [OPTION...]  runs one machine in the foreground',
+    '',
+    ...lines,
+    '',
+    'In a terminal, Ctrl-A h shows the keys that do not go to the guest.',
+    'Status: 0 the guest powered off; 2 wrong usage or input; 3 the guest cannot go on;',
+    'with --debug-exit, what the guest asked for.',
+    '',
+  ].join('\n');
+}
+
+/** A memory size such as `512`, `64M` or `1G`, in bytes; throws UmbraError USAGE. */
+export function parseMemorySize(text: string): number {
+  const [, digits = '', unit = 'M'] = /^(\d{1,15})([KMG]?)$/i.exec(text) ?? [];
+  if (digits === '') {
+    throw usage(`Option --memory is "${text}", expected a number of MiB, or one with K, M or G`);
+  }
+  const factors: Record<string, number> = { K: 1024, M: MiB, G: 1024 * MiB };
+  return Number(digits) * (factors[(unit || 'M').toUpperCase()] ?? MiB);
+}
+
+/** One of `choices`; throws UmbraError USAGE. */
+export function parseChoice<T extends string>(
+  option: string,
+  text: string | undefined,
+  choices: readonly T[],
+  fallback: T,
+): T {
+  if (text === undefined) return fallback;
+  const choice = choices.find((known) => known === text);
+  if (choice !== undefined) return choice;
+  throw usage(`Option --${option} is "${text}", expected ${choices.join(', ')}`);
+}
+
+/** An error in how the command was called. */
+export function usage(message: string): UmbraError {
+  return new UmbraError('USAGE', message);
+}
