@@ -44,9 +44,9 @@ describe('control registers', () => {
     assert.equal(h.num('modeKey') & MODE.NO_X87, MODE.NO_X87);
     h.run('clts');
     assert.equal(h.num('modeKey') & MODE.NO_X87, 0);
-    h.run('lmsw', 0xffff);
+    h.run('lmsw', 0xffffn);
     assert.equal(h.num('cr0'), 0x1f);
-    h.run('lmsw', 0);
+    h.run('lmsw', 0n);
     assert.equal(h.num('cr0'), 0x11);
   });
 
@@ -106,7 +106,7 @@ describe('control registers', () => {
       ['writeCr', 3, 0n],
       ['readDr', 7],
       ['clts'],
-      ['lmsw', 1],
+      ['lmsw', 1n],
       ['hlt'],
       ['rdmsr'],
       ['wrmsr'],
@@ -266,15 +266,37 @@ describe('other instructions', () => {
     assert.equal(h.num('gpr', GPR.RSP), pushed - 0x20);
   });
 
-  test('BOUND', () => {
+  test('PUSHA and POPA', () => {
     protectedMode(h);
-    h.write32(0xc000, -2 >>> 0, 5);
-    h.run('bound', 4, 0xc000n, -2);
-    h.run('bound', 4, 0xc000n, 5);
-    h.faults([5], 'bound', 4, 0xc000n, 6);
-    h.write16(0xc000, 0xfff0, 3);
-    h.run('bound', 2, 0xc000n, 0xfff0);
-    h.faults([5], 'bound', 2, 0xc000n, 0xffef);
+    for (let index = 0; index < 8; index++) {
+      if (index !== GPR.RSP) h.set('gpr', 0x1_0000 + index, index);
+    }
+    h.run('pushAll', 4);
+    const top = PLACE.STACK0 - 32;
+    assert.deepEqual(h.words(top + 8, 3), [0x1_0005, PLACE.STACK0, 0x1_0003]);
+    h.write32(top, 0x7777);
+    h.run('popAll', 4);
+    assert.deepEqual([h.num('gpr', GPR.RDI), h.num('gpr', GPR.RAX)], [0x7777, 0x1_0000]);
+    assert.equal(h.num('gpr', GPR.RSP), PLACE.STACK0);
+  });
+
+  test('STAC and CLAC choose the override tables under SMAP', () => {
+    longMode(h);
+    h.run('writeCr', 4, 0x20_0020n);
+    h.run('stac');
+    assert.equal(h.num('modeKey') & MODE.SMAP_OVERRIDE, MODE.SMAP_OVERRIDE);
+    h.run('clac');
+    assert.equal(h.num('modeKey') & MODE.SMAP_OVERRIDE, 0);
+  });
+
+  test('RDFSBASE and WRFSBASE', () => {
+    longMode(h);
+    h.faults([VECTOR.UD], 'readSegmentBase', SREG.FS);
+    h.run('writeCr', 4, 0x1_0020n);
+    h.run('writeSegmentBase', SREG.FS, 0x7fff_0000_0000n);
+    assert.equal(h.run('readSegmentBase', SREG.FS), 0x7fff_0000_0000n);
+    assert.equal(h.get('segEffBase', SREG.FS), 0x7fff_0000_0000n);
+    h.faults(GP0, 'writeSegmentBase', SREG.FS, 1n << 47n);
   });
 
   test('a page fault in a delivery leaves everything as it was', () => {

@@ -78,6 +78,14 @@ export function enterDebugHandler(): void {
   setMsrDebugCtl(msrDebugCtl() & ~(<u64>1));
 }
 
+/** A read-write breakpoint (3) meets writes (1) and, asked for as 3, reads. */
+// @ts-ignore: decorator
+@inline
+function matches(type: u32, kind: u32): bool {
+  if (kind == EXECUTE || kind == IO) return type == kind;
+  return (type & kind) == kind;
+}
+
 /** Enabled breakpoints among DR0-3 of a kind that `size` bytes at `linear` touch, as DR6 bits. */
 function findBreakpoints(linear: u64, size: u32, kind: u32): u32 {
   const control = <u32>dr(7);
@@ -85,8 +93,7 @@ function findBreakpoints(linear: u64, size: u32, kind: u32): u32 {
   for (let index: u32 = 0; index < 4; index++) {
     if (((control >> (index * 2)) & 3) == 0) continue;
     const type = (control >> (16 + index * 4)) & 3;
-    // A read-write breakpoint (3) meets writes and, asked for as IO + 1, reads.
-    if (kind == EXECUTE ? type != EXECUTE : kind == IO ? type != IO : (type & kind) != kind) continue;
+    if (!matches(type, kind)) continue;
     if (type == IO && (cr4() & CR4_DE) == 0) continue;
     const length = breakpointLength((control >> (18 + index * 4)) & 3);
     const first = dr(index) & ~(<u64>length - 1);

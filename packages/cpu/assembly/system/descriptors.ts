@@ -48,7 +48,7 @@ export function isNull(selector: u32): bool {
   return (selector & 0xfffc) == 0;
 }
 
-/** Reads the descriptor of a selector; false when it lies outside of its table, or the read faulted. */
+/** Reads the descriptor of a selector; false when it is outside of its table or the read faulted. */
 export function findDescriptor(selector: u32): bool {
   const offset = selector & 0xfff8;
   let table: u64;

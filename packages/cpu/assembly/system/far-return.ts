@@ -70,6 +70,10 @@ import { switchTask, TASK_IRET } from './task-switch';
 /** Flags that every POPF and IRET can write, whatever the privilege. */
 export const FLAGS_COMMON: u32 = 0x0cd5 | 0x0100 | 0x4000;
 
+/** Flags that CPL 0 can write besides. */
+const FLAGS_SUPERVISOR: u32 =
+  EFLAGS_IF | EFLAGS_IOPL | EFLAGS_RF | EFLAGS_AC | EFLAGS_ID | EFLAGS_VIF | EFLAGS_VIP;
+
 /** Far RET of `size`-byte slots that releases `popBytes` of parameters. [SDM] vol. 2B "RET". */
 export function farReturn(size: u32, popBytes: u32): void {
   openStack(0);
@@ -120,7 +124,8 @@ function fetchReturnCode(selector: u32): bool {
   const level = selector & 3;
   const dpl = attrDpl(attr);
   const wrongSize = inLongMode() && (attr & (SEG_L | SEG_DB)) == (SEG_L | SEG_DB);
-  if (!isCode(attr) || level < cpl() || wrongSize || (isConforming(attr) ? dpl > level : dpl != level)) {
+  const wrongLevel = level < cpl() || (isConforming(attr) ? dpl > level : dpl != level);
+  if (!isCode(attr) || wrongLevel || wrongSize) {
     raise(GP, error);
     return false;
   }
@@ -133,7 +138,14 @@ function fetchReturnCode(selector: u32): bool {
  * The rest of a return that also pops SS:(E/R)SP: to an outer privilege, or any IRET of 64-bit
  * code. The code descriptor was just fetched; `release` is added to the popped stack pointer.
  */
-function returnToOuter(selector: u32, target: u64, size: u32, release: u32, interrupt: bool, flags: u32): void {
+function returnToOuter(
+  selector: u32,
+  target: u64,
+  size: u32,
+  release: u32,
+  interrupt: bool,
+  flags: u32,
+): void {
   const csLow = low;
   const csHigh = high;
   const csAddress = address;
@@ -297,9 +309,7 @@ function returnToVirtual(target: u32, code: u32, flags: u32): void {
     raise(GP, 0);
     return;
   }
-  const mask =
-    FLAGS_COMMON | EFLAGS_IF | EFLAGS_IOPL | EFLAGS_RF | EFLAGS_AC | EFLAGS_ID | EFLAGS_VIF | EFLAGS_VIP;
-  writeFlags(flags, mask | EFLAGS_VM);
+  writeFlags(flags, FLAGS_COMMON | FLAGS_SUPERVISOR | EFLAGS_VM);
   writeVirtualSegment(SREG_CS, code);
   writeVirtualSegment(SREG_SS, stack);
   writeVirtualSegment(SREG_ES, es);

@@ -50,7 +50,7 @@ const DPL3: u32 = 0x60;
 /** All flags that SYSRET can restore: not RF and VM. */
 const FLAGS_SYSRET: u32 = 0x003c_7fd5;
 
-/** SYSCALL: 64-bit code only, as on Intel processors. [SDM] vol. 2B "SYSCALL—Fast System Call". */
+/** SYSCALL: from 64-bit code only, as on Intel processors. [SDM] vol. 2B "SYSCALL". */
 export function syscallInstruction(): void {
   if (!in64BitMode() || (efer() & EFER_SCE) == 0) {
     raiseNoError(UD);
@@ -84,7 +84,8 @@ export function sysretInstruction(size: u32): void {
     return;
   }
   const selector = <u32>(msrStar() >> 48);
-  writeFlatSegment(SREG_CS, ((wide ? selector + 16 : selector) & 0xffff) | 3, (wide ? CODE64 : CODE32) | DPL3);
+  const code = (wide ? selector + 16 : selector) & 0xffff;
+  writeFlatSegment(SREG_CS, code | 3, (wide ? CODE64 : CODE32) | DPL3);
   writeFlatSegment(SREG_SS, ((selector + 8) & 0xffff) | 3, DATA | DPL3);
   writeFlags(<u32>gpr(R11), FLAGS_SYSRET | EFLAGS_RF | EFLAGS_VM);
   setSystemFlags(systemFlags() & ~(EFLAGS_RF | EFLAGS_VM));

@@ -248,7 +248,8 @@ function pushInnerFrame(level: u32, size: u32, virtual: bool, csAddress: u64, cs
   const ssHigh = high;
   const ssAddress = address;
   const error = (selector & 0xfffc) | ext;
-  openLegacyStack(baseOf(ssLow, ssHigh), limitOf(ssLow, ssHigh), attrOf(ssHigh), pointer, level, error);
+  const base = baseOf(ssLow, ssHigh);
+  openLegacyStack(base, limitOf(ssLow, ssHigh), attrOf(ssHigh), pointer, level, error);
   if (virtual) {
     if (!push(size, segSelector(SREG_GS))) return false;
     if (!push(size, segSelector(SREG_FS))) return false;

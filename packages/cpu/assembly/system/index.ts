@@ -32,7 +32,6 @@ export { rdmsr, rdpmc, rdtsc, rdtscp, wrmsr } from './msr';
 export { clac, cli, popFlags, pushFlags, stac, sti } from './flags-instructions';
 export { insString, outsString, portIn, portOut } from './io';
 export {
-  bound,
   cacheInstruction,
   cpuidInstruction,
   hlt,

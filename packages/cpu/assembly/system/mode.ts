@@ -158,7 +158,9 @@ function privilegeBits(): u32 {
   let bits: u32 = 0;
   if (cpl() == 3) {
     bits |= MODE_USER;
-    if ((flags & EFLAGS_AC) != 0 && (cr0() & CR0_AM) != 0) bits |= MODE_ALIGNMENT | MODE_SINGLE_STEP;
+    if ((flags & EFLAGS_AC) != 0 && (cr0() & CR0_AM) != 0) {
+      bits |= MODE_ALIGNMENT | MODE_SINGLE_STEP;
+    }
   } else if ((flags & EFLAGS_AC) != 0 && (cr4() & CR4_SMAP) != 0) {
     bits |= MODE_SMAP_OVERRIDE;
   }
@@ -211,7 +213,7 @@ function switchKey(key: u32): void {
   selectTables();
 }
 
-/** Recomputes everything that is derived from the mode: after any change not known to be harmless. */
+/** Recomputes all that is derived from the mode: after any change not known to be harmless. */
 export function updateMode(): void {
   for (let index: u32 = 0; index < 6; index++) refreshSegment(index);
   updateModeKey();

@@ -133,7 +133,8 @@ export function wrmsr(): void {
 // @ts-ignore: decorator
 @inline
 function isApicMsr(index: u32): bool {
-  return index == APIC_BASE || index == TSC_DEADLINE || (index >= X2APIC_FIRST && index <= X2APIC_LAST);
+  if (index == APIC_BASE || index == TSC_DEADLINE) return true;
+  return index >= X2APIC_FIRST && index <= X2APIC_LAST;
 }
 
 function readMsr(index: u32): u64 {

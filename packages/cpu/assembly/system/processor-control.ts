@@ -16,8 +16,8 @@ import {
   MODE_VIRTUAL_8086,
   SREG_GS,
 } from '../generated/layout';
-import { BR, faulted, GP, raise, raiseNoError, UD } from '../fault';
-import { read32, read64, read8 } from '../memory';
+import { faulted, GP, raise, raiseNoError, UD } from '../fault';
+import { read64, read8 } from '../memory';
 import { cpuid } from '../imports';
 import { flushNonGlobal, invalidateLinear } from '../paging';
 import {
@@ -156,23 +156,4 @@ export function swapgs(): void {
   setSegBase(SREG_GS, msrKernelGsBase());
   setSegEffBase(SREG_GS, msrKernelGsBase());
   setMsrKernelGsBase(base);
-}
-
-/** BOUND: `index` against the two limits at a linear address. [SDM] vol. 2A "BOUND". */
-export function bound(size: u32, linear: u64, index: u32): void {
-  let lower: i32;
-  let upper: i32;
-  let value: i32;
-  if (size == 2) {
-    const limits = read32(linear);
-    lower = <i32>(limits << 16) >> 16;
-    upper = <i32>limits >> 16;
-    value = <i32>(index << 16) >> 16;
-  } else {
-    const limits = read64(linear);
-    lower = <i32>limits;
-    upper = <i32>(limits >> 32);
-    value = <i32>index;
-  }
-  if (!faulted() && (value < lower || value > upper)) raiseNoError(BR);
 }

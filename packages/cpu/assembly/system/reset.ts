@@ -101,7 +101,7 @@ function writeResetSegment(index: u32, attr: u32): void {
   setSegBase(index, 0);
 }
 
-/** Power-on and RESET#: the whole state but the pending word and the A20 gate, which are the machine's. */
+/** Power-on and RESET#: all but the pending word and the A20 gate, which are the machine's. */
 export function resetProcessor(): void {
   resetArchitecture();
   setCr0(CR0_CD | CR0_NW | CR0_ET);

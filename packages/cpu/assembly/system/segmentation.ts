@@ -121,7 +121,13 @@ function loadDataSegment(index: u32, selector: u32): bool {
 }
 
 /** The checks on a descriptor for DS, ES, FS and GS; raises `vector` or #NP. */
-export function checkDataSegment(selector: u32, highWord: u32, level: u32, vector: u32, ext: u32): bool {
+export function checkDataSegment(
+  selector: u32,
+  highWord: u32,
+  level: u32,
+  vector: u32,
+  ext: u32,
+): bool {
   const attr = attrOf(highWord);
   const error = (selector & 0xfffc) | ext;
   const open = isCode(attr) && isConforming(attr);
@@ -176,7 +182,13 @@ export function requireProtected(): bool {
 }
 
 /** Fills LDTR or TR from the system descriptor just fetched. */
-export function writeSystemSegment(index: u32, selector: u32, lowWord: u32, highWord: u32, upper: u64): void {
+export function writeSystemSegment(
+  index: u32,
+  selector: u32,
+  lowWord: u32,
+  highWord: u32,
+  upper: u64,
+): void {
   setSegSelector(index, selector);
   setSegAttr(index, attrOf(highWord));
   setSegLimit(index, limitOf(lowWord, highWord));
@@ -287,7 +299,8 @@ function checkTableBase(base: u64): bool {
 /** Whether LAR and LSL can see a system descriptor of this type, [SDM] vol. 2A tables 3-53, 3-54. */
 function isSystemVisible(type: u32, gates: bool): bool {
   if (inLongMode()) {
-    return type == TYPE_LDT || type == TYPE_TSS || type == TYPE_TSS_BUSY || (gates && type == TYPE_CALL);
+    if (type == TYPE_CALL) return gates;
+    return type == TYPE_LDT || type == TYPE_TSS || type == TYPE_TSS_BUSY;
   }
   switch (type) {
     case TYPE_TSS16:

@@ -47,7 +47,9 @@ export function enter(size: u32, frameBytes: u32, level: u32): void {
     frame -= size;
     const linear = linearAddress(SREG_SS, frame & mask, size, 0);
     if (faulted()) return;
-    const value = size == 8 ? read64(linear) : size == 4 ? <u64>read32(linear) : <u64>read16(linear);
+    let value: u64;
+    if (size == 8) value = read64(linear);
+    else value = size == 4 ? read32(linear) : read16(linear);
     if (faulted()) return;
     pointer = enterPush(pointer, size, value, mask);
     if (faulted()) return;

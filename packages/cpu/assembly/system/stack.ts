@@ -45,7 +45,14 @@ export function openStack(error: u32): void {
 }
 
 /** Works on a stack that is not in SS yet: a legacy segment of the given descriptor. */
-export function openLegacyStack(newBase: u64, newLimit: u32, newAttr: u32, at: u64, newCpl: u32, error: u32): void {
+export function openLegacyStack(
+  newBase: u64,
+  newLimit: u32,
+  newAttr: u32,
+  at: u64,
+  newCpl: u32,
+  error: u32,
+): void {
   base = newBase & 0xffff_ffff;
   limit = newLimit;
   attr = newAttr;

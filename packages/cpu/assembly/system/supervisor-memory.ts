@@ -31,8 +31,8 @@ const PAGE_MASK: u64 = ~(<u64>0xfff);
 // @ts-ignore: decorator
 @inline
 function lookUp(table: u32, linear: u64, size: u32): u32 {
-  const tables = <u32>base() + CPU_AREA_SHADOW + (space() * SHADOW_TABLES + table) * SHADOW_TABLE_SIZE;
-  const entry = tables + (<u32>(linear >> 8) & ENTRY_MASK);
+  const offset = (space() * SHADOW_TABLES + table) * SHADOW_TABLE_SIZE;
+  const entry = <u32>base() + CPU_AREA_SHADOW + offset + (<u32>(linear >> 8) & ENTRY_MASK);
   if (load<u64>(entry) != ((linear + size - 1) & PAGE_MASK)) return 0;
   return <u32>linear + load<u32>(entry, 8);
 }

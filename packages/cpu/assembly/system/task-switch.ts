@@ -196,7 +196,9 @@ function readTask(at: u64, wide: bool): void {
   newRip = field16(at + 14);
   newFlags = field16(at + 16);
   // The upper halves are undefined; processors were seen to set them.
-  for (let i: u32 = 0; i < 8; i++) store<u32>(registers + i * 4, field16(at + 18 + i * 2) | 0xffff_0000);
+  for (let i: u32 = 0; i < 8; i++) {
+    store<u32>(registers + i * 4, field16(at + 18 + i * 2) | 0xffff_0000);
+  }
   for (let i: u32 = 0; i < 4; i++) store<u16>(selectors + i * 2, <u16>field16(at + 34 + i * 2));
   store<u32>(selectors + 8, 0);
   newLdt = field16(at + 42);
@@ -207,7 +209,8 @@ function readTask(at: u64, wide: bool): void {
 function probeTask(oldBase: u64, oldWide: bool, newBase: u64, nests: bool): bool {
   const first = oldBase + (oldWide ? 32 : 14);
   const last = oldBase + (oldWide ? 95 : 41);
-  if (!probeWrite(tableAddress(first), 1, false) || !probeWrite(tableAddress(last), 1, false)) return false;
+  if (!probeWrite(tableAddress(first), 1, false)) return false;
+  if (!probeWrite(tableAddress(last), 1, false)) return false;
   return !nests || probeWrite(tableAddress(newBase), 2, false);
 }
 
