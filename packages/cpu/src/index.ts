@@ -11,4 +11,5 @@ export {
   RAM_BYTES_MAX,
   type RunExit,
 } from './processor.ts';
+export { LocalApic, type LocalApicOptions } from './local-apic.ts';
 export { PENDING } from './state-layout.ts';
