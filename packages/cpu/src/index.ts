@@ -11,5 +11,4 @@ export {
   RAM_BYTES_MAX,
   type RunExit,
 } from './processor.ts';
-export { LocalApic, type LocalApicOptions } from './local-apic.ts';
 export { PENDING } from './state-layout.ts';
