@@ -19,6 +19,7 @@ import {
   Mc146818Rtc,
   type PamSegment,
   PciBus,
+  PcTestdev,
   Piix3,
   Piix4Pm,
   PostPort,
@@ -30,7 +31,6 @@ import type { PhysicalBus } from './bus/physical-bus.ts';
 import type { PortBus } from './bus/port-bus.ts';
 import { PLATFORM } from './firmware/platform.ts';
 import type { ProcessorPort } from './processor-port.ts';
-import { TestDevice } from './test-device.ts';
 
 const IOAPIC_PINS = 24;
 const ISA_IRQS = 16;
@@ -163,7 +163,7 @@ export class Chipset {
       add(new DebugExit({ name: 'debug-exit', pio, onExit: (value) => events.onDebugExit(value) }));
     }
     if (options.hasTestDevice) {
-      add(new TestDevice({ name: 'test-device', pio, mmio, lines: testLines(isa, pins) }));
+      add(new PcTestdev({ name: 'test-device', pio, mmio, lines: testLines(isa, pins) }));
     }
     this.devices = devices;
   }

@@ -96,8 +96,8 @@ function linkDevice(path: string, index: number): aml.Aml {
     ]),
     aml.method('_DIS', 0, [aml.store(aml.or(route, disabled), route)]),
     aml.define('BUFF', crs.resources([crs.sharedInterrupts([0])])),
-    aml.createDwordField(aml.name('BUFF'), crs.INTERRUPT_NUMBER_OFFSET, 'BIRQ'),
     aml.method('_CRS', 0, [
+      aml.createDwordField(aml.name('BUFF'), crs.INTERRUPT_NUMBER_OFFSET, 'BIRQ'),
       aml.ifElse(
         aml.and(route, disabled),
         [aml.store(aml.integer(0), aml.name('BIRQ'))],
