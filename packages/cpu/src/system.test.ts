@@ -71,6 +71,14 @@ describe('reset and real-address mode', () => {
 });
 
 describe('segment registers in protected mode', () => {
+  test('after a null selector real-address mode has 64 KiB limits again', () => {
+    protectedMode(h);
+    h.run('loadSegmentRegister', SREG.DS, 0);
+    h.run('writeCr', 0, 0x10n);
+    h.run('loadSegmentRegister', SREG.DS, 0x50);
+    assert.equal(h.num('segLimit', SREG.DS), 0xffff);
+  });
+
   test('a load sets the accessed bit and the flat mode', () => {
     protectedMode(h);
     assert.equal(h.num('modeKey') & MODE.FLAT_DATA, MODE.FLAT_DATA);

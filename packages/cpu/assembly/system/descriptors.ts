@@ -182,8 +182,12 @@ export function writeNullSegment(index: u32, selector: u32): void {
   setSegBase(index, 0);
 }
 
-/** Fills a segment register as real-address mode does: limit and D stay ("big real mode"). */
+/**
+ * Fills a segment register as real-address mode does: limit and D stay ("big real mode"), unless a
+ * null selector had left none.
+ */
 export function writeParagraph(index: u32, selector: u32): void {
+  if ((segAttr(index) & SEG_P) == 0) setSegLimit(index, 0xffff);
   setSegSelector(index, selector);
   setSegBase(index, selector << 4);
   setSegAttr(index, (segAttr(index) & 0xf000) | SEG_P | SEG_S | SEG_WRITABLE | SEG_ACCESSED);

@@ -11,7 +11,6 @@ import {
   setCpl,
   setNextRip,
   setSystemFlags,
-  stackMask,
   systemFlags,
   EFLAGS_AC,
   EFLAGS_IF,
@@ -306,7 +305,7 @@ export function findWideStack(index: u32, extBit: u32): bool {
 
 /** The 64-bit frame, [SDM] vol. 3A §6.14.2: SS:RSP always, the pointer aligned to 16 bytes. */
 function pushWideFrame(level: u32, inner: bool, ist: u32): bool {
-  let pointer = gpr(RSP) & stackMask();
+  let pointer = gpr(RSP);
   if (ist != 0) {
     // IST1 lies 8 bytes behind RSP2, after a reserved quadword.
     if (!findWideStack(ist + 3, ext)) return false;

@@ -25,7 +25,6 @@ import {
   systemFlags,
   EFLAGS_IF,
   EFLAGS_IOPL,
-  EFLAGS_NT,
   EFLAGS_RF,
   EFLAGS_TF,
   EFLAGS_VIF,
@@ -168,7 +167,7 @@ function interruptVirtual(vector: u32, trusted: bool): void {
   if (!push(2, segSelector(SREG_CS))) return;
   if (!push(2, nextRip() & 0xffff)) return;
   commitStack();
-  const cleared = EFLAGS_TF | EFLAGS_NT | (trusted ? EFLAGS_IF : EFLAGS_VIF);
+  const cleared = EFLAGS_TF | EFLAGS_RF | (trusted ? EFLAGS_IF : EFLAGS_VIF);
   setSystemFlags(systemFlags() & ~cleared);
   writeVirtualSegment(SREG_CS, entry >> 16);
   setNextRip(entry & 0xffff);

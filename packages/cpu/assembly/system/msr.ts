@@ -102,7 +102,7 @@ const SPEC_CTRL_DEFINED: u64 = 7;
 /** Fast strings, BTS and PEBS unavailable, MONITOR. */
 export const MISC_ENABLE_RESET: u64 = 0x0004_1801;
 /** What software may toggle: fast strings, thermal control, MONITOR, CPUID limit, TM, XD. */
-const MISC_ENABLE_WRITABLE: u64 = 0x0004_0004_0044_0009;
+const MISC_ENABLE_WRITABLE: u64 = 0x0000_0004_0044_0009;
 /** Ratio 10 of a 100 MHz clock, the frequency that CPUID 0x16 tells. */
 const RATIO: u64 = 10;
 /** LBR and BTF. */

@@ -149,9 +149,10 @@ export function skip(bytes: u32): void {
   pointer = (pointer & ~mask) | ((pointer + bytes) & mask);
 }
 
-/** Writes the pointer to RSP: the part that the stack's width covers. */
+/** Writes the pointer to RSP: for the current stack, the part that its width covers. */
 export function commitStack(): void {
-  setStackPointer(pointer, mask);
+  if (rights == RIGHTS_CURRENT) setStackPointer(pointer, mask);
+  else setGpr(RSP, pointer);
 }
 
 /**
