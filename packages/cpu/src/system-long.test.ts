@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { MODE, SEG, SREG } from './state-layout.ts';
 import {
   descriptor,
   GPR,
@@ -13,7 +12,8 @@ import {
   setLongGate,
   VECTOR,
   writeMsr,
-} from './system-harness.ts';
+} from '../tools/system-harness.ts';
+import { MODE, SEG, SREG } from './state-layout.ts';
 
 const NON_CANONICAL = 0x0000_8000_0000_0000n;
 const LSTAR = 0xffff_ffff_8100_0000n;

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type CpuidState, cpuid, PHYSICAL_ADDRESS_BITS, SIGNATURE, TSC_HZ } from './cpuid.ts';
-import { EXIT, MODE, SREG } from './state-layout.ts';
 import {
   enterUser,
   GPR,
@@ -14,7 +12,9 @@ import {
   SystemHarness,
   VECTOR,
   writeMsr,
-} from './system-harness.ts';
+} from '../tools/system-harness.ts';
+import { type CpuidState, cpuid, PHYSICAL_ADDRESS_BITS, SIGNATURE, TSC_HZ } from './cpuid.ts';
+import { EXIT, MODE, SREG } from './state-layout.ts';
 
 const GP0 = [VECTOR.GP, 0];
 

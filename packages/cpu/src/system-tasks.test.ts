@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { MODE, SREG } from './state-layout.ts';
 import {
   enterUser,
   GPR,
@@ -10,7 +9,8 @@ import {
   SELECTOR,
   SystemHarness,
   VECTOR,
-} from './system-harness.ts';
+} from '../tools/system-harness.ts';
+import { MODE, SREG } from './state-layout.ts';
 
 const h = SystemHarness.create();
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { MODE, SEG, SREG } from './state-layout.ts';
 import {
   descriptor,
   enterUser,
@@ -11,7 +10,8 @@ import {
   SELECTOR,
   SystemHarness,
   VECTOR,
-} from './system-harness.ts';
+} from '../tools/system-harness.ts';
+import { MODE, SEG, SREG } from './state-layout.ts';
 
 const h = SystemHarness.create();
 

@@ -1,12 +1,10 @@
 /** Drives the compiled system runtime for its tests: a processor's state and 4 MiB of RAM, no more. */
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AREA, EXIT, FIELDS, type FieldName, PAGE_FLAG, SEG, SREG } from './state-layout.ts';
+import { instantiateRuntime, type RuntimeImports } from '../src/runtime.ts';
+import { AREA, EXIT, FIELDS, type FieldName, SEG, SREG } from '../src/state-layout.ts';
+import { runtimeBytes } from './build-runtime.ts';
 
 const RAM_BYTES = 4 << 20;
 const PAGE_BYTES = 65_536;
@@ -41,27 +39,8 @@ export const PLACE = {
 
 type Call = (...args: (number | bigint)[]) => unknown;
 
-function compile(): WebAssembly.Module {
-  const root = fileURLToPath(new URL('../../..', import.meta.url));
-  const directory = mkdtempSync(join(tmpdir(), 'umbra-system-'));
-  try {
-    const output = join(directory, 'system.wasm');
-    const flags =
-      '-O3 --runtime stub --importMemory --sharedMemory --initialMemory 1000 --maximumMemory 65536 ' +
-      '--memoryBase 65536 --enable simd --enable threads --noExportMemory';
-    const compiler = join(root, 'node_modules/assemblyscript/bin/asc.js');
-    const source = 'packages/cpu/assembly/system/index.ts';
-    execFileSync(process.execPath, [compiler, source, ...flags.split(' '), '-o', output], {
-      cwd: root,
-      stdio: 'pipe',
-    });
-    return new WebAssembly.Module(readFileSync(output));
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
-}
-
-const compiled = compile();
+const CACHE = fileURLToPath(new URL('../../../.cache', import.meta.url));
+const compiled = new WebAssembly.Module(runtimeBytes(CACHE));
 
 /** A descriptor in two doublewords: `attr` as in SEG, the limit in bytes or pages after its G bit. */
 export function descriptor(base: number, limit: number, attr: number): [number, number] {
@@ -96,17 +75,14 @@ export class SystemHarness {
 
   private constructor(memory: WebAssembly.Memory, module: WebAssembly.Module) {
     this.#view = new DataView(memory.buffer);
-    const cpuBase = new WebAssembly.Global({ value: 'i32', mutable: false }, AREA.CPU);
     const nothing = (): number => 0;
-    const env = {
-      memory,
-      cpuBase,
-      abort: () => assert.fail('the runtime aborted'),
+    const imports: RuntimeImports = {
       mmioRead: () => 0xffff_ffff,
       mmioWrite: nothing,
       ioRead: () => this.portValue,
-      ioWrite: (port: number, size: number, value: number) =>
-        this.written.push([port, size, value]),
+      ioWrite: (port: number, size: number, value: number) => {
+        this.written.push([port, size, value]);
+      },
       acknowledgeInterrupt: () => -1,
       readTsc: () => this.set('msrValue', this.tsc),
       readApicMsr: (index: number) => {
@@ -121,18 +97,11 @@ export class SystemHarness {
       codeInvalidated: nothing,
       trace: nothing,
     };
-    const imports = new Proxy(env, {
-      has: () => true,
-      get: (_, name) => Reflect.get(env, name) ?? nothing,
-    });
-    const instance = new WebAssembly.Instance(module, {
-      env: imports as WebAssembly.ModuleImports,
-    });
-    this.#exports = instance.exports as Record<string, Call>;
+    const { environment } = instantiateRuntime({ module, memory, cpuBase: AREA.CPU, imports });
+    this.#exports = environment as Record<string, Call>;
     for (let page = 0; page < RAM_BYTES >> 12; page++) {
       this.#view.setUint32(AREA.PHYS_MAP + page * 4, (AREA.RAM + (page << 12)) | 3, true);
     }
-    assert.equal(PAGE_FLAG.CODE, 1);
     this.call('resetProcessor');
   }
 
