@@ -1,14 +1,18 @@
-/** Drives the compiled system runtime for its tests: a processor's state and 4 MiB of RAM, no more. */
+/** Drives the compiled system runtime for its tests: a processor's state and 4 MiB of RAM. */
 
-import assert from 'node:assert/strict';
-import { fileURLToPath } from 'node:url';
 import { instantiateRuntime, type RuntimeImports } from '../src/runtime.ts';
-import { AREA, EXIT, FIELDS, type FieldName, SEG, SREG } from '../src/state-layout.ts';
+import { AREA, EXIT, FIELDS, type Field, type FieldName, SEG, SREG } from '../src/state-layout.ts';
 import { runtimeBytes } from './build-runtime.ts';
 
 const RAM_BYTES = 4 << 20;
 const PAGE_BYTES = 65_536;
 const FIELD = new Map(FIELDS.map((field) => [field.name, field]));
+
+function fieldOf(name: FieldName): Field {
+  const field = FIELD.get(name);
+  if (!field) throw new Error(`no field ${name}`);
+  return field;
+}
 
 export const VECTOR = {
   DE: 0,
@@ -39,10 +43,10 @@ export const PLACE = {
 
 type Call = (...args: (number | bigint)[]) => unknown;
 
-const CACHE = fileURLToPath(new URL('../../../.cache', import.meta.url));
+const CACHE = decodeURIComponent(new URL('../../../.cache', import.meta.url).pathname);
 const compiled = new WebAssembly.Module(runtimeBytes(CACHE));
 
-/** A descriptor in two doublewords: `attr` as in SEG, the limit in bytes or pages after its G bit. */
+/** A descriptor in two doublewords: `attr` as in SEG, the limit in units that its G bit says. */
 export function descriptor(base: number, limit: number, attr: number): [number, number] {
   const low = (limit & 0xffff) | ((base & 0xffff) << 16);
   const high =
@@ -63,6 +67,12 @@ export function gate(
 ): [number, number] {
   const low = (offset & 0xffff) | (selector << 16);
   return [low >>> 0, ((offset & 0xffff0000) | (access << 8) | count) >>> 0];
+}
+
+function expectFault(name: string, found: number[], expected: number[]): void {
+  if (found.join() === expected.join()) return;
+  const text = (fault: number[]): string => (fault.length === 0 ? 'no fault' : `fault ${fault}`);
+  throw new Error(`${name}: ${text(found)}, expected ${text(expected)}`);
 }
 
 export class SystemHarness {
@@ -119,8 +129,7 @@ export class SystemHarness {
   }
 
   get(name: FieldName, index = 0): bigint {
-    const field = FIELD.get(name);
-    assert.ok(field);
+    const field = fieldOf(name);
     const at = AREA.CPU + field.offset;
     if (field.type === 'u64') return this.#view.getBigUint64(at + index * 8, true);
     if (field.type === 'u16') return BigInt(this.#view.getUint16(at + index * 2, true));
@@ -132,8 +141,7 @@ export class SystemHarness {
   }
 
   set(name: FieldName, value: number | bigint, index = 0): void {
-    const field = FIELD.get(name);
-    assert.ok(field);
+    const field = fieldOf(name);
     const at = AREA.CPU + field.offset;
     if (field.type === 'u64') this.#view.setBigUint64(at + index * 8, BigInt(value), true);
     else if (field.type === 'u16') this.#view.setUint16(at + index * 2, Number(value), true);
@@ -194,14 +202,14 @@ export class SystemHarness {
   /** Makes a call that must not fault. */
   run(name: string, ...args: (number | bigint)[]): unknown {
     const result = this.call(name, ...args);
-    assert.deepEqual(this.takeFault(), [], `${name} faulted`);
+    expectFault(name, this.takeFault(), []);
     return result;
   }
 
   /** Makes a call that must raise the given fault. */
   faults(expected: number[], name: string, ...args: (number | bigint)[]): void {
     this.call(name, ...args);
-    assert.deepEqual(this.takeFault(), expected, name);
+    expectFault(name, this.takeFault(), expected);
   }
 
   flags(): number {
