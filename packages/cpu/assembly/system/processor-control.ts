@@ -7,7 +7,6 @@ import {
   modeKey,
   msrKernelGsBase,
   segBase,
-  setExitDetail,
   setExitReason,
   setMsrKernelGsBase,
   setSegBase,
@@ -35,15 +34,9 @@ const RCX: u32 = 1;
 const RSP: u32 = 4;
 const RBP: u32 = 5;
 
-/** exitDetail of EXIT_HALT: the wait was begun by MWAIT. */
-export const HALT_MWAIT: u32 = 1;
-/** exitDetail of EXIT_HALT: an interrupt ends the wait even when IF keeps it from being taken. */
-export const HALT_MASKED_WAKES: u32 = 2;
-
 /** HLT. */
 export function hlt(): void {
   if (!requireSupervisor()) return;
-  setExitDetail(0);
   setExitReason(EXIT_HALT);
 }
 
@@ -62,20 +55,19 @@ export function monitor(linear: u64): void {
 }
 
 /**
- * MWAIT: waits like HLT. Being woken too early is allowed, and on a processor of its own nothing but
- * an interrupt can have changed the monitored line. [SDM] vol. 2B "MWAIT—Monitor Wait".
+ * MWAIT: waits like HLT. Being woken too early is allowed, and on a processor of its own nothing
+ * but an interrupt can have changed the monitored line. CPUID leaf 5 tells of no extensions, so ECX
+ * must be 0. [SDM] vol. 2B "MWAIT—Monitor Wait".
  */
 export function mwait(): void {
   if (cpl() != 0) {
     raiseNoError(UD);
     return;
   }
-  const extensions = <u32>gpr(RCX);
-  if ((extensions & ~1) != 0) {
+  if (<u32>gpr(RCX) != 0) {
     raise(GP, 0);
     return;
   }
-  setExitDetail(HALT_MWAIT | ((extensions & 1) != 0 ? HALT_MASKED_WAKES : 0));
   setExitReason(EXIT_HALT);
 }
 
