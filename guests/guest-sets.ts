@@ -56,7 +56,7 @@ function fileNames(recipe: Recipe): string[] {
   return recipe.sources.flatMap((source) => source.files.map((file) => file.name));
 }
 
-/** Whether all fetched files are there, and as they were fetched; files without a manifest were put there by hand. */
+/** Whether all files are there, and as they were fetched; without a manifest, as put by hand. */
 function isComplete(folder: string, recipe: Recipe): boolean {
   if (!fileNames(recipe).every((name) => existsSync(join(folder, name)))) return false;
   const path = join(folder, MANIFEST);
@@ -134,7 +134,7 @@ async function fetchSet(
   renameSync(result, target);
 }
 
-/** The initramfs is made of the repository's recipe and busybox: cheap enough to make and compare. */
+/** The initramfs is cheap enough to make every time and compare. */
 function refreshInitramfs(folder: string, progress: Progress): void {
   const path = join(folder, INITRAMFS);
   const wanted = buildInitramfs(readFileSync(join(folder, 'busybox')));

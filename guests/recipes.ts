@@ -70,6 +70,17 @@ export const RECIPES = {
     ],
     hasInitramfs: false,
   },
+  // Not for a guest: what tests of ours judge by.
+  tools: {
+    sources: [
+      {
+        architecture: 'amd64',
+        package: 'acpica-tools',
+        files: [{ name: 'iasl', member: './usr/bin/iasl' }],
+      },
+    ],
+    hasInitramfs: false,
+  },
 } as const satisfies Record<string, Recipe>;
 
 /** Name of a folder of guest files. */

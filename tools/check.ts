@@ -1,4 +1,4 @@
-// `npm run check`: everything that needs no guest. Types, lint, layers, tidy, dead code, unit tests.
+// `npm run check`: all that needs no guest: types, lint, layers, tidy, dead code, unit tests.
 
 import { runTests, UNIT_TESTS } from './run-tests.ts';
 import { runStaticChecks } from './static-checks.ts';

@@ -1,6 +1,12 @@
 // Which package may import which. A package buys its place by a runtime boundary or by a row here.
 
-import { lineOf, PURE_PACKAGES, type SourceFile, type Violation } from './source-files.ts';
+import {
+  isHostSide,
+  lineOf,
+  PURE_PACKAGES,
+  type SourceFile,
+  type Violation,
+} from './source-files.ts';
 
 /** Direct imports allowed per package; anything else is an error. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
@@ -54,7 +60,7 @@ function importsOf(text: string): { specifier: string; position: number }[] {
 }
 
 function judge(owner: string, specifier: string, path: string): string | undefined {
-  const isTest = path.endsWith('.test.ts');
+  const runsAnywhere = PURE_PACKAGES.includes(owner) && !isHostSide(path);
   if (ALLOWED[owner] === undefined)
     return `Package ${owner} is not in the table of tools/layers.ts`;
   if (specifier.startsWith('.')) {
@@ -63,7 +69,7 @@ function judge(owner: string, specifier: string, path: string): string | undefin
     return ups > depth ? `Leaves its package by a relative path: ${specifier}` : undefined;
   }
   if (specifier.startsWith('node:')) {
-    if (isTest || !PURE_PACKAGES.includes(owner)) return undefined;
+    if (!runsAnywhere) return undefined;
     return `Package ${owner} must run anywhere and may not import ${specifier}`;
   }
   const [, name, inside] = /^@umbra\/([^/]+)(\/.*)?$/.exec(specifier) ?? [];

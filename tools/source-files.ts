@@ -21,6 +21,11 @@ export interface Violation {
 /** The packages that must run anywhere: no Node.js API, no clock, no chance, no console. */
 export const PURE_PACKAGES: readonly string[] = ['base', 'core', 'isa', 'cpu', 'devices'];
 
+/** Whether a file of a pure package runs on the host only: its tests and its build tools. */
+export function isHostSide(path: string): boolean {
+  return path.endsWith('.test.ts') || /^packages\/[^/]+\/tools\//.test(path);
+}
+
 /** All TypeScript files below `folder`, without node_modules, generated code and AssemblyScript. */
 export function readSourceFiles(folder: string): SourceFile[] {
   const files: SourceFile[] = [];

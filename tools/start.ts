@@ -1,5 +1,5 @@
-// `npm start`: builds the amd64 guest if needed and boots it to a shell in this terminal. Options of
-// `umbra run` may follow: npm start -- --engine interpreter
+// `npm start`: builds the amd64 guest if needed and boots it to a shell in this terminal. Options
+// of `umbra run` may follow: npm start -- --engine interpreter
 
 import { join } from 'node:path';
 import { umbra } from '@umbra/cli';

@@ -1,6 +1,12 @@
 // House rules that neither the compiler nor the linter knows.
 
-import { lineOf, PURE_PACKAGES, type SourceFile, type Violation } from './source-files.ts';
+import {
+  isHostSide,
+  lineOf,
+  PURE_PACKAGES,
+  type SourceFile,
+  type Violation,
+} from './source-files.ts';
 
 const LINE_LENGTH_MAX = 100;
 const FILE_LINES_MAX = 600;
@@ -46,7 +52,7 @@ export function checkTidiness(files: readonly SourceFile[]): Violation[] {
 
 function rulesFor(path: string): readonly Rule[] {
   const [, owner = ''] = /^packages\/([^/]+)\//.exec(path) ?? [];
-  const isPure = PURE_PACKAGES.includes(owner) && !path.endsWith('.test.ts');
+  const isPure = PURE_PACKAGES.includes(owner) && !isHostSide(path);
   return isPure ? [...RULES, ...PURE_RULES] : RULES;
 }
 

@@ -32,7 +32,11 @@ function build(plan: BootPlan) {
     ),
     serial: [
       {
-        output: { write: (byte) => void (host.output += String.fromCharCode(byte)) },
+        output: {
+          write: (byte) => {
+            host.output += String.fromCharCode(byte);
+          },
+        },
         input: { read: () => host.typed.shift() ?? -1 },
       },
     ],

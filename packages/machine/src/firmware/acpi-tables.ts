@@ -1,5 +1,5 @@
-// The ACPI tables, as two files with pointers still to be filled in: SeaBIOS places them itself by a
-// script, direct boot places them here.
+// The ACPI tables, as two files with pointers still to be filled in: SeaBIOS places them itself by
+// a script, direct boot places them here.
 
 import { ACPI_DISABLE, ACPI_ENABLE } from '@umbra/devices';
 import { ByteWriter, checksumOf } from './byte-writer.ts';

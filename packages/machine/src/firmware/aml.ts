@@ -21,13 +21,11 @@ const OP = {
   METHOD: [0x14],
   DUAL_NAME: [0x2e],
   MULTI_NAME: [0x2f],
-  LOCAL0: [0x60],
   ARG0: [0x68],
   STORE: [0x70],
   AND: [0x7b],
   OR: [0x7d],
   CREATE_DWORD_FIELD: [0x8a],
-  EQUAL: [0x93],
   IF: [0xa0],
   ELSE: [0xa1],
   RETURN: [0xa4],
@@ -46,7 +44,6 @@ const FIELD_BYTE_ACCESS = 1;
 /** [ACPI] §20.2.5.2, "MethodFlags". */
 const METHOD_SERIALIZED = 1 << 3;
 
-export const local0: Aml = OP.LOCAL0;
 export const arg0: Aml = OP.ARG0;
 
 /** An integer in its shortest form, 0 to 2^32-1. */
@@ -137,10 +134,6 @@ export function and(left: Aml, right: Aml): Aml {
 /** The value `left | right`. */
 export function or(left: Aml, right: Aml): Aml {
   return [...OP.OR, ...left, ...right, NULL_NAME];
-}
-
-export function equal(left: Aml, right: Aml): Aml {
-  return [...OP.EQUAL, ...left, ...right];
 }
 
 /** CreateDWordField(source, offset, path). */

@@ -14,7 +14,7 @@ const WORD = {
 } as const;
 const WORD_COUNT = 4;
 
-/** Distances are compared modulo 2^32 µs, so no deadline may lie further away (it is a re-check then). */
+/** Distances are compared modulo 2^32 µs: a deadline further away becomes a look at the clock. */
 const AHEAD_MAX_US = 1e9;
 
 /** What the timer thread sets when a deadline passes. */
