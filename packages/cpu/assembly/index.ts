@@ -1,6 +1,7 @@
 // Entry of the runtime: everything that JavaScript or generated code calls.
 
 export * from './arithmetic';
+export * from './fpu/index';
 export { raise, raiseNoError } from './fault';
 export { computeFlags, condition, readArithmeticFlags, readFlags, writeArithmeticFlags, writeFlags } from './flags';
 export {

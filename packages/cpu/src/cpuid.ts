@@ -188,6 +188,8 @@ function topology(level: number, state: CpuidState): CpuidResult {
 
 /** x87 and SSE only: the state areas are those of FXSAVE and the header, whatever XCR0 enables. */
 function extendedState(subleaf: number): CpuidResult {
+  // XSAVEOPT, but neither XSAVEC nor XSAVES.
+  if (subleaf === 1) return { ...NOTHING, eax: 1 };
   if (subleaf !== 0) return NOTHING;
   return { eax: 3, ebx: XSAVE_LEGACY_SIZE, ecx: XSAVE_LEGACY_SIZE, edx: 0 };
 }

@@ -5,6 +5,7 @@ import { move } from './insn/move.ts';
 import { shifts } from './insn/shift.ts';
 import { strings } from './insn/string.ts';
 import { system } from './insn/system.ts';
+import { x87State } from './insn/x87-state.ts';
 
 /** Every row of the opcode map. */
 export const ROWS: readonly OpcodeRow[] = [
@@ -15,4 +16,5 @@ export const ROWS: readonly OpcodeRow[] = [
   ...control,
   ...strings,
   ...system,
+  ...x87State,
 ];
