@@ -57,17 +57,13 @@ async function installModules() {
     if (modulesAreCurrent()) return; // Another process did it while this one waited.
     say('installing npm packages (about a minute the first time)');
     const started = Date.now();
-    const result = await run('npm', [
-      '--prefix',
-      root,
-      'ci',
-      '--no-audit',
-      '--no-fund',
-      '--loglevel=error',
-    ]);
+    // Not `npm ci`: it fails where a registry lacks the binaries of other platforms, which the lock
+    // file then cannot list. This installs what the lock file says just the same, and leaves it.
+    const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+    const result = await run('npm', ['--prefix', root, ...args]);
     if (result !== 0) {
       throw new BootstrapError(
-        `npm ci ended with status ${result}; is the npm registry reachable? (npm ping)`,
+        `npm install ended with status ${result}; is the npm registry reachable? (npm ping)`,
       );
     }
     writeFileSync(stampPath, lockHash());
