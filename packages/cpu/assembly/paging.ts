@@ -96,7 +96,7 @@ const SPACE_GENERATION: u32 = 12; // u32
 const SPACE_STALE: u32 = 16; // u32: 1 = to be cleared before use
 const SPACE_SIZE: u32 = 64;
 
-// A tracked page-table page, 128 bytes.
+// A tracked page-table page, 192 bytes.
 const PT_PAGE: u32 = 0; // u32 host page
 const PT_SHIFT: u32 = 4; // u32: log2 of the bytes that one entry maps
 const PT_BASE: u32 = 8; // u64: linear address that the first entry maps
@@ -104,7 +104,7 @@ const PT_SPACE: u32 = 16; // u32: the space, or SPACE_MANY
 const PT_MULTIPLE: u32 = 20; // u32: 1 = serves at several places
 const PT_WRITES: u32 = 24; // u32: slow stores since a walk came through
 const PT_ENTRY_SHIFT: u32 = 28; // u32: log2 of the entry size
-const PT_FETCHED: u32 = 64; // 512 bits: entries that instruction fetches came through
+const PT_FETCHED: u32 = 64; // 1,024 bits: entries that instruction fetches came through
 const SPACE_MANY: u32 = 0xffff;
 /** After so many stores without a walk the page is taken for ordinary memory again. */
 const PT_WRITES_MAX: u32 = 1024;

@@ -367,7 +367,9 @@ export class RegionBuilder extends Builder {
       }
       this.#at += decoded.length;
     }
-    if (block.bails) this.#leaveAt(block.end, STATUS.BAIL);
+    // What ends a block and comes here has raised a fault and left.
+    if (!block.fallsThrough) this.code.byte(OP.UNREACHABLE);
+    else if (block.bails) this.#leaveAt(block.end, STATUS.BAIL);
     else this.#edge(block.end);
   }
 

@@ -23,7 +23,7 @@ export const AREA = {
   /** Descriptions of tracked page-table pages. */
   PT_POOL: 0x0150_0000,
   PT_POOL_COUNT: 0x4000,
-  PT_ENTRY_SIZE: 128,
+  PT_ENTRY_SIZE: 192,
   /** State blocks of the processors. */
   CPU: 0x0180_0000,
   CPU_SIZE: 0x0280_0000,

@@ -15,6 +15,7 @@ import { layoutSource } from './generate-layout.ts';
 const ASSEMBLY = fileURLToPath(new URL('../assembly', import.meta.url));
 const OPTIONS = [
   '-O3',
+  '--debug',
   '--runtime',
   'stub',
   '--importMemory',

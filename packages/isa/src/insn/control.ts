@@ -96,7 +96,7 @@ const INT1 = insn('int1', CONDITION_END, (s) => s.system('int1', []));
 const INTO = insn('into', CONDITION_END, (s) => s.system('into', []));
 const UD = insn('ud2', CONDITION_END, (s) => s.raise(6));
 const UD_MODRM = insn('ud1', CONDITION_END, (s) => s.raise(6));
-const BOUND = insn('bound', END, (s, [index, pair]) => {
+const BOUND = insn('bound', {}, (s, [index, pair]) => {
   const bytes = s.size / 8;
   const value = s.let(s.read(index));
   const lower = s.let(s.readAt(pair, 0, s.size));
