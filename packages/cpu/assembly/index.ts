@@ -40,4 +40,5 @@ export {
 } from './paging';
 export { hotBlock, interpretOne, missHost, run, takeBail } from './run';
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './strings';
+export * from './sse/index';
 export * from './system/index';

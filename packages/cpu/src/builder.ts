@@ -256,7 +256,7 @@ export abstract class Builder implements Semantics {
     });
     return nodes.call(
       this.module.import(name, signature),
-      signature.result === TYPE.I64 ? 64 : size,
+      signature.result === TYPE.I64 ? 64 : signature.result === TYPE.V128 ? 128 : size,
       fitted,
     );
   }

@@ -3,7 +3,7 @@ import type { Signature } from './wasm/module.ts';
 
 /**
  * Functions of the AssemblyScript runtime that generated code calls: parameters and result as
- * letters, i = i32, l = i64.
+ * letters, i = i32, l = i64, v = v128.
  */
 const SIGNATURES = {
   // flags.ts
@@ -65,6 +65,31 @@ const SIGNATURES = {
   loadMxcsr: 'i:',
   xsave: 'li:',
   xrstor: 'li:',
+  // sse/
+  checkMmx: ':',
+  enterMmx: ':',
+  writeMmx: 'il:',
+  maskedStore: 'vilii:',
+  shiftBytesRight: 'vvi:v',
+  shiftBytesLeft: 'vvi:v',
+  alignRight: 'vvi:v',
+  pshufd: 'vvi:v',
+  pshuflw: 'vvi:v',
+  pshufhw: 'vvi:v',
+  shufps: 'vvi:v',
+  shufpd: 'vvi:v',
+  pblendw: 'vvi:v',
+  blendps: 'vvi:v',
+  blendpd: 'vvi:v',
+  extractLane: 'vii:l',
+  insertLane: 'vlii:v',
+  insertps: 'vii:v',
+  phminposuw: 'v:v',
+  mpsadbw: 'vvi:v',
+  compareExplicit: 'vvill:l',
+  compareImplicit: 'vvi:l',
+  stringIndex: 'ii:i',
+  stringMask: 'ii:v',
   // system/
   linearAddress: 'ilii:l',
   loadSegmentRegister: 'ii:',
@@ -128,11 +153,11 @@ const SIGNATURES = {
   readSegmentBase: 'i:l',
   writeSegmentBase: 'il:',
   requireProtected: ':i',
-} as const satisfies Record<string, `${string}:${'' | 'i' | 'l'}`>;
+} as const satisfies Record<string, `${string}:${'' | 'i' | 'l' | 'v'}`>;
 
 export type RuntimeFunction = keyof typeof SIGNATURES;
 
-const LETTER: Record<string, WasmType> = { i: TYPE.I32, l: TYPE.I64 };
+const LETTER: Record<string, WasmType> = { i: TYPE.I32, l: TYPE.I64, v: TYPE.V128 };
 
 const parsed = (text: string): Signature => {
   const [params = '', result = ''] = text.split(':');

@@ -360,8 +360,8 @@ export class Decoder {
         if (this.#memory) return memoryOperand(code === 'Ew/d' ? 16 : size);
         return this.#general('rm', (this.#modrm & 7) | ((this.#rex & 1) << 3), size);
       case 'M':
-        if (code === 'Mw/Rv') {
-          if (this.#memory) return memoryOperand(16);
+        if (code === 'Mw/Rv' || code === 'Mb/Rv') {
+          if (this.#memory) return memoryOperand(code === 'Mb/Rv' ? 8 : 16);
           return this.#general('rm', (this.#modrm & 7) | ((this.#rex & 1) << 3), this.#operandSize);
         }
         return this.#memory ? memoryOperand(size) : undefined;

@@ -58,6 +58,7 @@ export type OperandCode =
   | 'STi'
   | 'Ew/d'
   | 'Mw/Rv'
+  | 'Mb/Rv'
   | VectorCode
   | FixedRegister;
 

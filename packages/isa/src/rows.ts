@@ -1,8 +1,12 @@
 import type { OpcodeRow } from './define.ts';
 import { arith, arithWide } from './insn/arith.ts';
 import { control } from './insn/control.ts';
+import { mmx } from './insn/mmx.ts';
 import { move } from './insn/move.ts';
 import { shifts } from './insn/shift.ts';
+import { sse4 } from './insn/sse4.ts';
+import { sseInteger } from './insn/sse-integer.ts';
+import { sseMove } from './insn/sse-move.ts';
 import { strings } from './insn/string.ts';
 import { system } from './insn/system.ts';
 import { x87State } from './insn/x87-state.ts';
@@ -17,4 +21,8 @@ export const ROWS: readonly OpcodeRow[] = [
   ...strings,
   ...system,
   ...x87State,
+  ...mmx,
+  ...sseMove,
+  ...sseInteger,
+  ...sse4,
 ];

@@ -13,7 +13,7 @@ export interface Value {
 export type Size = 8 | 16 | 32 | 64;
 
 /** Result types of runtime functions. */
-export type ResultSize = 32 | 64;
+export type ResultSize = 32 | 64 | 128;
 
 /**
  * What the meaning of an instruction is written against. Each engine implements it once: the

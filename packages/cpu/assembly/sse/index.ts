@@ -1,0 +1,20 @@
+export { compareExplicit, compareImplicit, stringIndex, stringMask } from './compare-strings';
+export { checkMmx, enterMmx, maskedStore, writeMmx } from './mmx';
+export {
+  alignRight,
+  blendpd,
+  blendps,
+  extractLane,
+  insertLane,
+  insertps,
+  mpsadbw,
+  pblendw,
+  phminposuw,
+  pshufd,
+  pshufhw,
+  pshuflw,
+  shiftBytesLeft,
+  shiftBytesRight,
+  shufpd,
+  shufps,
+} from './shuffle';
