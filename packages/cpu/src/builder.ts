@@ -9,7 +9,7 @@ import type {
 } from '@umbra/isa';
 import { assert } from '@umbra/base';
 import { RUNTIME_FUNCTIONS } from './runtime-functions.ts';
-import { FIELDS, FLAG_KIND, STATE, type FieldName, type FieldType } from './state-layout.ts';
+import { FIELDS, FLAG_KIND, SREG, STATE, type FieldName, type FieldType } from './state-layout.ts';
 import { Code, OP, TYPE, VOID, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
 import * as nodes from './nodes.ts';
@@ -121,6 +121,11 @@ export abstract class Builder implements Semantics {
   abstract addressMode64(): boolean;
   abstract stackMaskBits(): 16 | 32 | 64 | undefined;
   abstract registerOffset(operand: Operand): Node;
+  abstract storeCall(name: string, args: readonly Value[]): void;
+  /** RIP of the instruction itself, 64 bits. */
+  protected abstract instructionRip(): Node;
+  /** The ModRM byte, 32 bits. */
+  protected abstract modrm(): Node;
 
   // --- Temporaries and structure -------------------------------------------------------------
 
@@ -451,6 +456,19 @@ export abstract class Builder implements Semantics {
     const table = this.fieldOffset('segEffBase');
     const at = nodes.binary(OP.I32_SHL, this.segmentIndex(), nodes.constant32(3));
     return nodes.load(OP.I64_LOAD, 64, at, table);
+  }
+
+  noteX87(operand?: Operand): void {
+    const escape = (Number.parseInt(this.decoded.row.key, 16) & 7) << 8;
+    const opcode = nodes.binary(OP.I32_OR, this.modrm(), nodes.constant32(escape));
+    this.writeState('fpuLastOpcode', opcode);
+    this.writeState('fpuLastIp', this.instructionRip());
+    this.writeState('fpuLastCs', this.readState('segSelector', SREG.CS));
+    if (operand === undefined) return;
+    this.writeState('fpuLastDp', nodes.zeroExtended(this.address(operand), 64));
+    const at = nodes.binary(OP.I32_SHL, this.segmentIndex(), nodes.constant32(2));
+    const selector = nodes.load(OP.I32_LOAD, 32, at, this.fieldOffset('segSelector'));
+    this.writeState('fpuLastDs', selector);
   }
 
   loadSegment(index: Value, selector: Value, pop: boolean): void {

@@ -199,7 +199,8 @@ export class CodeCache {
     }
     v.setInt32(at + RECORD.IMM, decoded.immediateLow, true);
     v.setInt32(at + RECORD.IMM + 4, decoded.immediateHigh, true);
-    v.setUint8(at + RECORD.EXTRA, decoded.secondImmediate);
+    const { x87 } = decoded.row.instruction;
+    v.setUint8(at + RECORD.EXTRA, x87 ? decoded.modrm : decoded.secondImmediate);
     // String instructions have no address form; their source is in DS or where a prefix says.
     v.setUint8(
       at + RECORD.SEG,

@@ -1,6 +1,8 @@
 import { assert } from '@umbra/base';
 import {
+  BASE_RIP,
   INDEX_AL,
+  type MemoryForm,
   type Decoded,
   type Operand,
   type ResultSize,
@@ -25,19 +27,17 @@ export interface HandlerMode {
 /** Names the handler that a decoded instruction needs. */
 export function handlerKey(decoded: Decoded, mode: HandlerMode): string {
   const forms = decoded.operands.map(operandKey).join();
-  const memory = decoded.memory;
-  const address =
-    memory === undefined
-      ? ''
-      : memory.absolute
-        ? 'a'
-        : memory.index === INDEX_AL
-          ? 'l'
-          : memory.index >= 0
-            ? 'x'
-            : 'b';
-  const counts = decoded.addressSize;
-  return `${decoded.id}:${decoded.operandSize}:${counts}:${forms}:${address}:${decoded.repeat}:${mode.mode64 ? 1 : 0}${mode.unavailable ? 1 : 0}`;
+  const address = addressKey(decoded.memory);
+  const bits = `${mode.mode64 ? 1 : 0}${mode.unavailable ? 1 : 0}`;
+  return `${decoded.id}:${decoded.operandSize}:${decoded.addressSize}:${forms}:${address}:${decoded.repeat}:${bits}`;
+}
+
+function addressKey(memory: MemoryForm | undefined): string {
+  if (memory === undefined) return '';
+  if (memory.absolute) return 'absolute';
+  if (memory.base === BASE_RIP) return 'rip';
+  if (memory.index === INDEX_AL) return 'al';
+  return memory.index >= 0 ? 'index' : 'base';
 }
 
 function operandKey(operand: Operand): string {
@@ -168,7 +168,7 @@ export class HandlerBuilder extends Builder {
       this.cpuBase,
     );
     let sum = nodes.binary(OP.I32_ADD, base, displacement);
-    if (memory.base === 17) {
+    if (memory.base === BASE_RIP) {
       sum = nodes.binary(OP.I32_ADD, this.nextRip(), displacement);
     } else if (memory.index === INDEX_AL) {
       sum = nodes.binary(OP.I32_ADD, base, nodes.zeroExtended(this.readRegister(0, 8), 64));
@@ -302,7 +302,7 @@ export class HandlerBuilder extends Builder {
   /** RIP of the following instruction, all 64 bits. */
   nextRip(): Node {
     const rip = this.#ripAt(RECORD.NEXT);
-    return this.size === 64 || this.decoded.memory?.base === 17
+    return this.size === 64 || this.decoded.memory?.base === BASE_RIP
       ? rip
       : nodes.zeroExtended(rip, this.size);
   }
@@ -381,6 +381,22 @@ export class HandlerBuilder extends Builder {
     const value = this.callNow(name, args, result);
     this.#afterStore();
     return value;
+  }
+
+  storeCall(name: string, args: readonly Value[]): void {
+    this.callNow(name, [...args, nodes.constant32(0)]);
+    this.#afterStore();
+  }
+
+  protected instructionRip(): Node {
+    return this.#ripAt(RECORD.OFFSET);
+  }
+
+  protected modrm(): Node {
+    const { memory, modrm } = this.decoded;
+    return memory === undefined
+      ? nodes.constant32(modrm)
+      : this.#field(OP.I32_LOAD8_U, RECORD.EXTRA);
   }
 
   #setRips(): void {

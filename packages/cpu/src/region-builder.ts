@@ -786,6 +786,18 @@ export class RegionBuilder extends Builder {
     return value;
   }
 
+  storeCall(name: string, args: readonly Value[]): void {
+    this.#afterTranslatedWrite(this.invoke(name, [...args, nodes.constant32(1)]));
+  }
+
+  protected instructionRip(): Node {
+    return this.#ripSum(nodes.constant32(this.#at - this.#entry));
+  }
+
+  protected modrm(): Node {
+    return nodes.constant32(this.decoded.modrm);
+  }
+
   #setRips(): void {
     this.writeState('rip', this.#ripSum(nodes.constant32(this.#at - this.#entry)));
     this.writeState(

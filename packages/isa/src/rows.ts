@@ -9,6 +9,7 @@ import { sseInteger } from './insn/sse-integer.ts';
 import { sseMove } from './insn/sse-move.ts';
 import { strings } from './insn/string.ts';
 import { system } from './insn/system.ts';
+import { x87 } from './insn/x87.ts';
 import { x87State } from './insn/x87-state.ts';
 
 /** Every row of the opcode map. */
@@ -21,6 +22,7 @@ export const ROWS: readonly OpcodeRow[] = [
   ...strings,
   ...system,
   ...x87State,
+  ...x87,
   ...mmx,
   ...sseMove,
   ...sseInteger,

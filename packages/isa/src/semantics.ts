@@ -160,6 +160,14 @@ export interface Semantics {
   loadSegment(index: Value, selector: Value, pop: boolean): void;
   /** A string instruction's runtime function: may fault or stop between two elements. */
   stringCall(name: string, args: readonly Value[]): void;
+  /**
+   * Calls a function that stores to guest memory and does all else only when that went well. Its
+   * last parameter, added here, is 1 in translated code; its result is 0 = done, 1 = a fault is
+   * pending, 2 = nothing done: the interpreter must run the instruction, which changes code.
+   */
+  storeCall(name: string, args: readonly Value[]): void;
+  /** Keeps this x87 instruction, and its memory operand, as the last one: FOP, FIP, FDP. */
+  noteX87(operand?: Operand): void;
   /** Writes at `displacement` bytes beyond a memory operand's address. */
   writeAt(operand: Operand, displacement: number, value: Value): void;
   /** Whether the code is 64-bit code. */
