@@ -4,6 +4,7 @@ import { control } from './insn/control.ts';
 import { mmx } from './insn/mmx.ts';
 import { move } from './insn/move.ts';
 import { shifts } from './insn/shift.ts';
+import { sseFloat } from './insn/sse-float.ts';
 import { sse4 } from './insn/sse4.ts';
 import { sseInteger } from './insn/sse-integer.ts';
 import { sseMove } from './insn/sse-move.ts';
@@ -26,5 +27,6 @@ export const ROWS: readonly OpcodeRow[] = [
   ...mmx,
   ...sseMove,
   ...sseInteger,
+  ...sseFloat,
   ...sse4,
 ];

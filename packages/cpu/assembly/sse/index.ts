@@ -1,5 +1,8 @@
+export * from './compare';
 export { compareExplicit, compareImplicit, stringIndex, stringMask } from './compare-strings';
+export * from './convert';
 export { checkMmx, enterMmx, maskedStore, writeMmx } from './mmx';
+export * from './packed';
 export {
   alignRight,
   blendpd,
