@@ -204,6 +204,8 @@ export class Decoder {
       if (this.#mode === 64 ? attributes.has('i64') : attributes.has('o64')) continue;
       if (attributes.has('wq') && !(this.#rex & 8)) continue;
       if (attributes.has('w0') && this.#rex & 8) continue;
+      if (attributes.has('b1') && !(this.#rex & 1)) continue;
+      if (attributes.has('b0') && this.#rex & 1) continue;
       if (entry.hasModrm) {
         if (modrm < 0) continue;
         if (entry.modrm >= 0 && entry.modrm !== modrm) continue;

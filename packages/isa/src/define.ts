@@ -95,6 +95,8 @@ export type RowAttribute =
   | 'd64' // operand size defaults to 64 in 64-bit mode
   | 'f64' // operand size is 64 in 64-bit mode, prefixes ignored
   | 'rep' // a string instruction: REP and REPNE mean repetition
+  | 'b0' // the row without REX.B
+  | 'b1' // REX.B picks this row
   | 'wq' // REX.W picks this row
   | 'w0'; // the row without REX.W
 

@@ -2,7 +2,7 @@ import type { OpcodeRow } from './define.ts';
 import { arith, arithWide } from './insn/arith.ts';
 import { control } from './insn/control.ts';
 import { mmx } from './insn/mmx.ts';
-import { move } from './insn/move.ts';
+import { move, moveExtended } from './insn/move.ts';
 import { shifts } from './insn/shift.ts';
 import { sseFloat } from './insn/sse-float.ts';
 import { sse4 } from './insn/sse4.ts';
@@ -18,6 +18,7 @@ export const ROWS: readonly OpcodeRow[] = [
   ...arith,
   ...arithWide,
   ...move,
+  ...moveExtended,
   ...shifts,
   ...control,
   ...strings,

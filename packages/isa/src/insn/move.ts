@@ -130,6 +130,11 @@ const SET = conditional((code) =>
 const cmov = (code: number) => CMOV[code] as ReturnType<typeof insn>;
 const set = (code: number) => SET[code] as ReturnType<typeof insn>;
 
+/** Rows that share an opcode with another. */
+export const moveExtended = table({
+  '90': [XCHG, 'Zv,rAX', 'b1'],
+});
+
 export const move = table({
   '06': [PUSH_SEGMENT, 'ES', 'i64'],
   '0E': [PUSH_SEGMENT, 'CS', 'i64'],
@@ -152,7 +157,15 @@ export const move = table({
   '8B': [MOV, 'Gv,Ev'],
   '8D m': [LEA, 'Gv,M'],
   '8F /0': [POP, 'Ev', 'd64'],
-  '90+': [XCHG, 'Zv,rAX'],
+  // XCHG EAX, EAX would clear the upper half of RAX: 90 is NOP instead, unless it names R8.
+  '90': [NOP, '', 'b0'],
+  '91': [XCHG, 'Zv,rAX'],
+  '92': [XCHG, 'Zv,rAX'],
+  '93': [XCHG, 'Zv,rAX'],
+  '94': [XCHG, 'Zv,rAX'],
+  '95': [XCHG, 'Zv,rAX'],
+  '96': [XCHG, 'Zv,rAX'],
+  '97': [XCHG, 'Zv,rAX'],
   'F3 90': [PAUSE, ''],
   '9C': [PUSHF, '', 'd64'],
   '9D': [POPF, '', 'd64'],
