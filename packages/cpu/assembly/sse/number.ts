@@ -218,7 +218,8 @@ export function round(sign: u64, exponent: i32, bits: u64, control: u32, wide: b
 }
 
 function overflow(sign: u64, rounding: u32, control: u32, wide: bool): u64 {
-  flag(OE | PE);
+  // An exact result that is too large is inexact only by what masked overflow makes of it.
+  flag((control & (OE << MASK_SHIFT)) != 0 ? OE | PE : OE);
   const towardsZero =
     rounding == NEAREST ? false : rounding == DOWN ? sign == 0 : rounding == UP ? sign != 0 : true;
   return (sign * signMask(wide)) | (infinity(wide) - <u64>towardsZero);

@@ -1,6 +1,7 @@
 // Floating-point instructions on the low element or on all of them: each starts with no flags, does
 // its elements and reports. A caller looks at the pending fault before it writes the result.
 
+import { faulted } from '../fault';
 import { mxcsr } from '../generated/layout';
 import { ADD, arithmetic32, arithmetic64, DIV, MUL, squareRoot32, squareRoot64, SUB } from './arithmetic';
 import { finishFlags, PE, startFlags } from './number';
@@ -213,16 +214,30 @@ export function sqrtps(a: v128): v128 {
   return i32x4(e0, e1, e2, e3);
 }
 
+/**
+ * Ends one step of an instruction of several: its flags are kept, and an unmasked one leaves the
+ * later steps undone.
+ */
+function endStep(control: u32): bool {
+  finishFlags(control);
+  startFlags();
+  return !faulted();
+}
+
 /** DPPS: products under the high bits of the immediate, their sum under the low ones. */
 export function dpps(a: v128, b: v128, immediate: u32): v128 {
-  const control = mxcsr();
+  let control = mxcsr();
   startFlags();
   const e0 = product32(i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0), immediate & 16, control);
   const e1 = product32(i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1), immediate & 32, control);
   const e2 = product32(i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2), immediate & 64, control);
   const e3 = product32(i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3), immediate & 128, control);
+  if (!endStep(control)) return a;
+  control = mxcsr();
   const first = one32(ADD, e0, e1, control);
   const second = one32(ADD, e2, e3, control);
+  if (!endStep(control)) return a;
+  control = mxcsr();
   const sum = one32(ADD, first, second, control);
   finishFlags(control);
   const bits = v128.and(i32x4.splat(immediate), i32x4(1, 2, 4, 8));
@@ -233,7 +248,7 @@ function product32(a: u32, b: u32, isChosen: u32, control: u32): u32 {
 }
 
 export function dppd(a: v128, b: v128, immediate: u32): v128 {
-  const control = mxcsr();
+  let control = mxcsr();
   startFlags();
   let low: u64 = 0;
   let high: u64 = 0;
@@ -241,6 +256,8 @@ export function dppd(a: v128, b: v128, immediate: u32): v128 {
     low = one64(MUL, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0), control);
   if (immediate & 32)
     high = one64(MUL, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1), control);
+  if (!endStep(control)) return a;
+  control = mxcsr();
   const sum = one64(ADD, low, high, control);
   finishFlags(control);
   return i64x2(immediate & 1 ? sum : 0, immediate & 2 ? sum : 0);
