@@ -361,14 +361,15 @@ export function touch(linear: u64): u32 {
 }
 
 /** Raises what an x87, MMX or SSE instruction raises while its unit is not available. */
-export function unitUnavailable(sse: u32): void {
+export function unitUnavailable(unit: u32): void {
   const em = (cr0() & 4) != 0;
   const ts = (cr0() & 8) != 0;
-  if (sse) {
+  if (unit == 1) {
     // #UD when CR0.EM or not CR4.OSFXSR, else it is CR0.TS. [SDM] vol. 2A table 2-21.
     raiseNoError(ts && !em && sseEnabled() ? NM : UD);
   } else {
-    raiseNoError(NM);
+    // MMX is not emulated: #UD under CR0.EM. [SDM] vol. 3A table 12-1.
+    raiseNoError(unit == 2 && em ? UD : NM);
   }
 }
 

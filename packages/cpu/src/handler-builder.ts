@@ -76,7 +76,8 @@ export class HandlerBuilder extends Builder {
     this.#leave = this.newLocal(TYPE.I32);
     const { instruction } = decoded.row;
     if (this.#mode.unavailable) {
-      this.callNow('unitUnavailable', [nodes.constant32(instruction.sse ? 1 : 0)]);
+      const unit = instruction.sse ? 1 : instruction.mmx ? 2 : 0;
+      this.callNow('unitUnavailable', [nodes.constant32(unit)]);
       this.exitWithFault();
     } else {
       instruction.meaning(this, decoded.operands as never);

@@ -4,6 +4,7 @@
 import { mxcsr } from '../generated/layout';
 import {
   DE,
+  DOWN,
   exponent,
   finishFlags,
   flag,
@@ -15,23 +16,28 @@ import {
   isSignaling,
   isZero,
   magnitude,
+  NEAREST,
   operand,
   PE,
   quiet,
   RC,
   RC_SHIFT,
   round,
-  roundToInteger,
   significand,
-  signMask,
   signOf,
   startFlags,
+  UP,
 } from './number';
 
 const TRUNCATE: u32 = 3;
+/** Integers up to here have single precision. */
+const SINGLE_EXACT: i64 = 1 << 24;
 
 /** A signed integer as a number. */
 function fromInteger(value: i64, control: u32, wide: bool): u64 {
+  if (!wide && value >= -SINGLE_EXACT && value <= SINGLE_EXACT) {
+    return reinterpret<u32>(<f32>value);
+  }
   if (value == 0) return 0;
   const sign = <u64>(value < 0);
   const size = sign ? 0 - <u64>value : <u64>value;
@@ -39,25 +45,37 @@ function fromInteger(value: i64, control: u32, wide: bool): u64 {
   return round(sign, 63 - <i32>shift, size << shift, control, wide);
 }
 
+/** Double precision holds numbers of both formats. */
+// @ts-ignore: decorator
+@inline
+function valueOf(x: u64, wide: bool): f64 {
+  return wide ? reinterpret<f64>(x) : <f64>reinterpret<f32>(<u32>x);
+}
+
+function rounded(x: f64, rounding: u32): f64 {
+  switch (rounding) {
+    case NEAREST:
+      return nearest<f64>(x);
+    case DOWN:
+      return floor<f64>(x);
+    case UP:
+      return ceil<f64>(x);
+    default:
+      return trunc<f64>(x);
+  }
+}
+
 /** A number as a signed integer of `bits` bits: the integer indefinite where there is none. */
 function toInteger(value: u64, rounding: u32, control: u32, bits: u32, wide: bool): u64 {
-  const x = operand(value, control, wide);
-  if (isZero(x, wide)) return 0;
-  const least = <u64>1 << (bits - 1);
-  const scale = exponent(x, wide);
-  const sign = signOf(x, wide);
-  if (isNotANumber(x, wide) || isInfinite(x, wide) || scale >= <i32>bits) {
+  const x = valueOf(operand(value, control, wide), wide);
+  const whole = rounded(x, rounding);
+  const limit = bits == 32 ? 2147483648.0 : 9223372036854775808.0;
+  if (!(whole >= -limit && whole < limit)) {
     flag(IE);
-    return least;
+    return <u64>1 << (bits - 1);
   }
-  const significant = significand(x, wide);
-  const whole = roundToInteger(sign, scale, significant, rounding, 0);
-  if (whole > least - 1 + sign) {
-    flag(IE);
-    return least;
-  }
-  roundToInteger(sign, scale, significant, rounding, PE);
-  const result = sign ? 0 - whole : whole;
+  if (whole != x) flag(PE);
+  const result = <u64>(<i64>whole);
   return bits == 32 ? result & 0xffff_ffff : result;
 }
 
@@ -100,6 +118,9 @@ export function cvtsd2si(value: u64, truncates: u32, bits: u32): u64 {
   return result;
 }
 
+/** A result above the least normal number was not tiny before it was rounded. */
+const LEAST_NORMAL32: f32 = 1.1754943508222875e-38;
+
 function widen(value: u32, control: u32): u64 {
   const x = operand(value, control, false);
   if (isNotANumber(x, false)) {
@@ -112,6 +133,14 @@ function widen(value: u32, control: u32): u64 {
 function narrow(value: u64, control: u32): u32 {
   const x = operand(value, control, true);
   const top = <u32>(x >> 32) & 0x8000_0000;
+  if ((control & RC) == 0) {
+    const single = <f32>reinterpret<f64>(x);
+    const size = abs<f32>(single);
+    if (size > LEAST_NORMAL32 && size < <f32>Infinity) {
+      if (<f64>single != reinterpret<f64>(x)) flag(PE);
+      return reinterpret<u32>(single);
+    }
+  }
   if (isNotANumber(x, true)) {
     if (isSignaling(x, true)) flag(IE);
     return top | 0x7fc0_0000 | (<u32>(x >> 29) & 0x7f_ffff);
@@ -216,13 +245,11 @@ function roundInPlace(value: u64, immediate: u32, control: u32, wide: bool): u64
     if (isSignaling(x, wide)) flag(IE);
     return quiet(x, wide);
   }
-  if (isInfinite(x, wide) || isZero(x, wide)) return x;
-  const scale = exponent(x, wide);
-  if (scale >= (wide ? 52 : 23)) return x;
   const rounding = immediate & 4 ? roundingOf(control) : immediate & 3;
-  const sign = signOf(x, wide);
-  const whole = roundToInteger(sign, scale, significand(x, wide), rounding, immediate & 8 ? 0 : PE);
-  return (x & signMask(wide)) | fromInteger(<i64>whole, 0, wide);
+  const before = valueOf(x, wide);
+  const whole = rounded(before, rounding);
+  if (whole != before && (immediate & 8) == 0) flag(PE);
+  return wide ? reinterpret<u64>(whole) : <u64>reinterpret<u32>(<f32>whole);
 }
 export function roundss(value: u32, immediate: u32): u32 {
   const control = mxcsr();

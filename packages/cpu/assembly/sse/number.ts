@@ -245,38 +245,3 @@ function roundTiny(sign: u64, field: i32, bits: u64, control: u32, wide: bool): 
   if ((shifted & mask) != 0) flag(isTiny ? UE | PE : PE);
   return top | roundBits(shifted, sign, shift, rounding);
 }
-
-/**
- * Magnitude of the integer nearest to significand * 2^(exponent - 63), exponent below 63. Raises PE
- * when `inexact` says so.
- */
-export function roundToInteger(
-  sign: u64,
-  exponent: i32,
-  bits: u64,
-  rounding: u32,
-  inexact: u32,
-): u64 {
-  let whole: u64 = 0;
-  // What is behind the point, in units of 2^-64.
-  let rest: u64 = 1;
-  if (exponent >= 0) {
-    whole = bits >> <u64>(63 - exponent);
-    rest = exponent == 63 ? 0 : bits << <u64>(exponent + 1);
-  } else if (exponent == -1) {
-    rest = bits;
-  }
-  if (rest == 0) return whole;
-  flag(inexact);
-  const half: u64 = 0x8000_0000_0000_0000;
-  switch (rounding) {
-    case NEAREST:
-      return rest > half || (rest == half && (whole & 1) != 0) ? whole + 1 : whole;
-    case DOWN:
-      return whole + sign;
-    case UP:
-      return whole + 1 - sign;
-    default:
-      return whole;
-  }
-}
