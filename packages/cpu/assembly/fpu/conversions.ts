@@ -59,9 +59,8 @@ export function fromF64(bits: u64): u64 {
 /** Infinities, NaNs, zeros and denormals, whose fraction is worth 2^(lowest - BIAS - 63). */
 function fromSpecial(sign: u32, isLarge: bool, fraction: u64, lowest: u32): u64 {
   if (isLarge) {
-    if (fraction == 0) return result(INTEGER_BIT, sign | EXPONENT);
-    if (isSignaling(fraction)) note(IE);
-    return result(INTEGER_BIT | QUIET_BIT | fraction, sign | EXPONENT);
+    // A signaling NaN stays one here: as an operand of arithmetic it must be seen as such.
+    return result(INTEGER_BIT | fraction, sign | EXPONENT);
   }
   if (fraction == 0) return result(0, sign);
   note(DE);
@@ -107,6 +106,7 @@ function roundBinary(sign: u32, power: i32, significand: u64, bits: u64, maximum
   if (power > 0) {
     if (tail != 0) note(PE);
     if (up) note(C1);
+    if (power >= <i32>maximum) return overflowBinary(sign, mode, bits, maximum);
     // The integer bit adds one to the exponent; so does a carry out of the fraction.
     const packed = (<u64>(power - 1) << (bits - 1)) + kept;
     if (packed >> (bits - 1) < maximum) return packed;

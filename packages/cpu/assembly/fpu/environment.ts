@@ -93,8 +93,9 @@ export function x87Check(): void {
   pendingException();
 }
 
-/** EMMS. */
+/** EMMS. [SDM] vol. 3A table 12-3. */
 export function x87EmptyMmx(): void {
   if (pendingException()) return;
   setFpuTag(0);
+  setFpuStatus(fpuStatus() & ~TOP_MASK);
 }

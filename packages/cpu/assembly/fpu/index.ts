@@ -26,3 +26,9 @@ export {
 } from './instructions';
 export { x87LoadEnvironment, x87Restore, x87Save, x87StoreEnvironment } from './save';
 export { x87StoreDecimal, x87StoreExtended, x87StoreFloat, x87StoreInteger } from './store';
+export {
+  x87SineCosine,
+  x87Tangent,
+  x87Transcendental,
+  x87Transcendental2,
+} from './transcendental';

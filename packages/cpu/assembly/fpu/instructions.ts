@@ -5,19 +5,27 @@ import { fpuExponent, fpuSignificand, fpuStatus, fpuTag, setFpuStatus, setFpuTag
 import { operate, squareRoot } from './arithmetic';
 import { compare, examine, UNORDERED } from './compare';
 import { fromDecimal, fromF32, fromF64, fromInteger } from './conversions';
-import { C1, TOP_MASK, TOP_SHIFT, pendingException } from './environment';
+import { C1, C2, DE, IE, TOP_MASK, TOP_SHIFT, ZE, pendingException } from './environment';
 import {
+  EXPONENT,
   INDEFINITE,
   INDEFINITE_EXPONENT,
+  NAN,
   SIGN,
   beginOperation,
   exponentOut,
+  kindOf,
+  note,
+  quiet,
+  raised,
   roundingMode,
+  setRaised,
 } from './number';
 import {
   extract,
   extracted,
   extractedExponent,
+  NO_QUOTIENT,
   quotientBits,
   remainder,
   roundToIntegral,
@@ -26,7 +34,7 @@ import {
 import {
   clearC1,
   finish,
-  finishPush,
+  finishLoad,
   isEmpty,
   physical,
   popRegister,
@@ -43,13 +51,23 @@ import {
 const F32: u32 = 0;
 const F64: u32 = 1;
 
-/** The memory operand as an 80-bit number. */
+/**
+ * The memory operand as an 80-bit number. That it is denormal counts only when nothing of higher
+ * priority happens: see noteDenormal.
+ */
 // @ts-ignore: decorator
 @inline
 function convert(kind: u32, bits: u64): u64 {
   if (kind == F64) return fromF64(bits);
   if (kind == F32) return fromF32(<u32>bits);
   return fromInteger(<i64>bits);
+}
+
+/** Notes #D again, which convert() raised, unless a NaN or a more important exception hides it. */
+// @ts-ignore: decorator
+@inline
+function noteDenormal(wasDenormal: u32, a: u64, exponent: u32): void {
+  if (wasDenormal != 0 && (raised & (IE | ZE)) == 0 && kindOf(a, exponent) != NAN) note(DE);
 }
 
 /** ST(target) := ST(target) `operation` ST(other), then pops. */
@@ -76,15 +94,25 @@ export function x87ArithmeticMemory(operation: u32, kind: u32, bits: u64): void 
     return;
   }
   beginOperation();
+  const a = fpuSignificand(to);
+  const aExponent = <u32>fpuExponent(to);
   const b = convert(kind, bits);
-  finish(to, operate(operation, fpuSignificand(to), <u32>fpuExponent(to), b, exponentOut), 0);
+  const denormal = raised & DE;
+  setRaised(raised & ~DE);
+  const value = operate(operation, a, aExponent, b, exponentOut);
+  noteDenormal(denormal, a, aExponent);
+  finish(to, value, 0);
 }
 
 /** FLD m32, m64 and FILD. */
 export function x87Load(kind: u32, bits: u64): void {
   if (pendingException() || stackOverflow()) return;
   beginOperation();
-  finishPush(convert(kind, bits));
+  let significand = convert(kind, bits);
+  if ((exponentOut & EXPONENT) == EXPONENT && significand << 1 != 0) {
+    significand = quiet(significand, exponentOut);
+  }
+  finishLoad(significand);
 }
 
 /** FLD m80. */
@@ -137,11 +165,16 @@ export function x87LoadConstant(index: u32): void {
   pushRegister(load<u64>(at) + (up ? 1 : 0), load<u32>(at, 8));
 }
 
-/** FST and FSTP ST(index). */
+/** FST and FSTP (`pop`) ST(index). The alias of FSTP in D9 (`pop` = 2) pops an empty register. */
 export function x87StoreRegister(index: u32, pop: u32): void {
   if (pendingException()) return;
   const from = physical(0);
   const to = physical(index);
+  if (pop == 2 && isEmpty(from)) {
+    clearC1();
+    popRegister();
+    return;
+  }
   if (isEmpty(from)) {
     underflowTo(to, pop);
     return;
@@ -225,8 +258,13 @@ export function x87CompareMemory(kind: u32, bits: u64, pops: u32): void {
   }
   beginOperation();
   const b = convert(kind, bits);
+  const denormal = raised & DE;
+  setRaised(raised & ~DE);
   const a = fpuSignificand(register);
-  finishComparison(compareWith(a, <u32>fpuExponent(register), b, exponentOut, 0), pops);
+  const exponent = <u32>fpuExponent(register);
+  const conditions = compare(a, exponent, b, exponentOut, false);
+  noteDenormal(denormal, a, exponent);
+  finishComparison(settle() ? conditions : NO_CONDITIONS, pops);
 }
 
 /** FTST. */
@@ -313,6 +351,7 @@ export function x87Remainder(nearest: u32): void {
   if (pendingException()) return;
   const to = physical(0);
   const from = physical(1);
+  setFpuStatus(fpuStatus() & ~C2);
   if (isEmpty(to) || isEmpty(from)) {
     underflowTo(to, 0);
     return;
@@ -324,6 +363,7 @@ export function x87Remainder(nearest: u32): void {
   const exponent = exponentOut;
   if (!settle()) return;
   setRegister(to, rest, exponent);
+  if (quotientBits == NO_QUOTIENT) return;
   setConditions(quotientBits & ~C1);
   setFpuStatus((fpuStatus() & ~C1) | (quotientBits & C1));
 }
@@ -358,6 +398,7 @@ export function overflowsBoth(): bool {
 /** FFREE, and FFREEP with `pop`. */
 export function x87Free(index: u32, pop: u32): void {
   if (pendingException()) return;
+  clearC1();
   setFpuTag(fpuTag() & ~(1 << physical(index)));
   if (pop != 0) popRegister();
 }

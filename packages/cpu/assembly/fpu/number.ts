@@ -187,7 +187,10 @@ function roundTo(sign: u32, exponent: i32, hi: u64, lo: u64, bits: u64): u64 {
         raised |= UE;
         exponent += EXPONENT_ADJUSTMENT;
         // FSCALE alone can get as far as this.
-        if (exponent <= 0) return signedZero(sign);
+        if (exponent <= 0) {
+          raised |= PE;
+          return signedZero(sign);
+        }
       }
     } else {
       return roundDenormal(sign, exponent, hi, lo, bits, isTiny);
@@ -204,7 +207,10 @@ function roundTo(sign: u32, exponent: i32, hi: u64, lo: u64, bits: u64): u64 {
     if ((fpuControl() & OE) != 0) return overflow(sign, mode, ulp);
     raised |= OE;
     exponent -= EXPONENT_ADJUSTMENT;
-    if (exponent >= <i32>EXPONENT) return infinity(sign);
+    if (exponent >= <i32>EXPONENT) {
+      raised |= PE | C1;
+      return infinity(sign);
+    }
   }
   if (rest != 0) raised |= PE;
   if (up) raised |= C1;

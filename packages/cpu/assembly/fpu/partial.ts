@@ -27,6 +27,8 @@ import {
 import { divide128, remainderOut } from './arithmetic';
 import { fromInteger } from './conversions';
 
+/** There was no division: a NaN came out. */
+export const NO_QUOTIENT: u32 = 0xffff;
 /** C3, C2, C1 and C0 of the last partial remainder. */
 export let quotientBits: u32 = 0;
 
@@ -45,13 +47,14 @@ function setQuotient(quotient: u64): void {
 
 /** a rem b; `nearest`: the quotient is rounded to nearest, as IEEE 754 wants, else truncated. */
 export function remainder(a: u64, aExponent: u32, b: u64, bExponent: u32, nearest: bool): u64 {
-  quotientBits = 0;
+  quotientBits = NO_QUOTIENT;
   const aKind = kindOf(a, aExponent);
   const bKind = kindOf(b, bExponent);
   if (aKind == UNSUPPORTED || bKind == UNSUPPORTED) return invalid();
   if (aKind == NAN || bKind == NAN) return propagate(a, aExponent, b, bExponent);
   if (aKind == INFINITE || bKind == ZERO) return invalid();
   if (aKind == DENORMAL || bKind == DENORMAL) note(DE);
+  quotientBits = 0;
   const sign = aExponent & SIGN;
   if (aKind == ZERO) return signedZero(sign);
   const aPower = powerOf(a, aExponent);

@@ -113,10 +113,12 @@ export function finish(register: u32, significand: u64, pops: u32): void {
   if (pops != 0) popRegister();
 }
 
-/** Ends an operation whose result is pushed. The place must be empty. */
-export function finishPush(significand: u64): void {
+/** Ends a load, which a denormal operand does not keep from its push even when not masked. */
+export function finishLoad(significand: u64): void {
   const exponent = exponentOut;
-  if (settle()) pushRegister(significand, exponent);
+  const flags = raised;
+  setFlags(flags);
+  if ((flags & ~fpuControl() & IE) == 0) pushRegister(significand, exponent);
 }
 
 /** An operand is empty: true when the exception is masked and the indefinite takes its place. */

@@ -120,6 +120,8 @@ const compareAndPopBoth = (name: string, isQuiet: boolean) =>
 const FCOM = compareRegister('fcom', false, 0);
 const FCOMP = compareRegister('fcomp', false, 1);
 const FSTP = indexed('fstp', 'x87StoreRegister', 1);
+/** D9 D8 to DF: no stack fault. */
+const FSTP_QUIET = indexed('fstp', 'x87StoreRegister', 2);
 const FXCH = indexed('fxch', 'x87Exchange');
 const CONSTANTS = ['fld1', 'fldl2t', 'fldl2e', 'fldpi', 'fldlg2', 'fldln2', 'fldz'] as const;
 const constant = (name: (typeof CONSTANTS)[number]) =>
@@ -155,7 +157,7 @@ export const x87 = table({
   'D9 /0r': [indexed('fld', 'x87LoadRegister'), 'STi'],
   'D9 /1r': [FXCH, 'STi'],
   'D9 =D0': [simple('fnop', 'x87Check'), ''],
-  'D9 /3r': [FSTP, 'STi'],
+  'D9 /3r': [FSTP_QUIET, 'STi'],
   'D9 =E0': [simple('fchs', 'x87Sign', 0xffff, 0x8000), ''],
   'D9 =E1': [simple('fabs', 'x87Sign', 0x7fff, 0), ''],
   'D9 =E4': [simple('ftst', 'x87Test'), ''],
@@ -167,14 +169,22 @@ export const x87 = table({
   'D9 =EC': [constant('fldlg2'), ''],
   'D9 =ED': [constant('fldln2'), ''],
   'D9 =EE': [constant('fldz'), ''],
+  'D9 =F0': [simple('f2xm1', 'x87Transcendental', 0), ''],
+  'D9 =F1': [simple('fyl2x', 'x87Transcendental2', 0), ''],
+  'D9 =F2': [simple('fptan', 'x87Tangent'), ''],
+  'D9 =F3': [simple('fpatan', 'x87Transcendental2', 1), ''],
   'D9 =F4': [simple('fxtract', 'x87Extract'), ''],
   'D9 =F5': [simple('fprem1', 'x87Remainder', 1), ''],
   'D9 =F6': [simple('fdecstp', 'x87Rotate', 7), ''],
   'D9 =F7': [simple('fincstp', 'x87Rotate', 1), ''],
   'D9 =F8': [simple('fprem', 'x87Remainder', 0), ''],
+  'D9 =F9': [simple('fyl2xp1', 'x87Transcendental2', 2), ''],
   'D9 =FA': [simple('fsqrt', 'x87Unary', 0), ''],
+  'D9 =FB': [simple('fsincos', 'x87SineCosine'), ''],
   'D9 =FC': [simple('frndint', 'x87Unary', 1), ''],
   'D9 =FD': [simple('fscale', 'x87Scale'), ''],
+  'D9 =FE': [simple('fsin', 'x87Transcendental', 1), ''],
+  'D9 =FF': [simple('fcos', 'x87Transcendental', 2), ''],
   'DA /0m': [memoryArithmetic('fadd', KIND.INTEGER), 'Md'],
   'DA /1m': [memoryArithmetic('fmul', KIND.INTEGER), 'Md'],
   'DA /2m': [memoryCompare('ficom', KIND.INTEGER, 0), 'Md'],
