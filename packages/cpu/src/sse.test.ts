@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type OpcodeRow, ROWS } from '@umbra/isa';
+import { Chance } from '../tools/chance.ts';
 import { PACKED_ORACLES, split } from '../tools/packed-oracle.ts';
 import { compareStrings } from '../tools/string-oracle.ts';
 import {
-  Chance,
   DATA,
   type Encoding,
   encodings,

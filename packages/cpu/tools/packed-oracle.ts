@@ -44,8 +44,8 @@ const clamp = (value: bigint, width: number, signed: boolean): bigint => {
 };
 const add: Two = (a, b) => a + b;
 const sub: Two = (a, b) => a - b;
-const min: Two = (a, b) => (a < b ? a : b);
-const max: Two = (a, b) => (a > b ? a : b);
+const min: Two = (a, b) => (a - b < 0n ? a : b);
+const max: Two = (a, b) => (a - b > 0n ? a : b);
 const mask = (condition: boolean): bigint => (condition ? -1n : 0n);
 const absolute = (value: bigint): bigint => (value < 0n ? -value : value);
 

@@ -143,7 +143,11 @@ export class VectorHarness {
     ram.setUint32(gdt + SELECTOR.CODE + 4, 0x00af_9b00, true);
     ram.setUint32(gdt + SELECTOR.DATA, 0xffff, true);
     ram.setUint32(gdt + SELECTOR.DATA + 4, 0x00cf_9300, true);
-    OUT_AND_LOOP.forEach((byte, index) => ram.setUint8(PLACE.HANDLER + index, byte));
+    this.#writeBytes(PLACE.HANDLER, OUT_AND_LOOP);
+  }
+
+  #writeBytes(at: number, bytes: readonly number[]): void {
+    for (const [index, byte] of bytes.entries()) this.#ram.setUint8(at + index, byte);
   }
 
   #start(): void {
@@ -176,7 +180,7 @@ export class VectorHarness {
     const at = this.#next;
     this.#next += CODE_SLOT;
     if (this.#next > CODE_END) throw new Error('The harness has no room for more code');
-    [...code, ...OUT_AND_LOOP].forEach((byte, index) => this.#ram.setUint8(at + index, byte));
+    this.#writeBytes(at, [...code, ...OUT_AND_LOOP]);
     this.#places.set(key, at);
     return at;
   }
@@ -226,46 +230,5 @@ export class VectorHarness {
       flags: isFault ? input.flags : runtime.readArithmeticFlags(),
       fault: isFault ? state.get('faultVector') : -1,
     };
-  }
-}
-
-/** Numbers from a seed, the same on every run. */
-export class Chance {
-  #state: bigint;
-
-  constructor(seed: number) {
-    this.#state = BigInt(seed);
-  }
-  bits64(): bigint {
-    this.#state = BigInt.asUintN(64, this.#state * 6364136223846793005n + 1442695040888963407n);
-    const mixed = BigInt.asUintN(64, (this.#state ^ (this.#state >> 33n)) * 0xff51afd7ed558ccdn);
-    return mixed ^ (mixed >> 29n);
-  }
-  below(limit: number): number {
-    return Number((this.bits64() >> 11n) % BigInt(limit));
-  }
-  pick<T>(list: readonly [T, ...T[]]): T {
-    return list[this.below(list.length)] ?? list[0];
-  }
-  /** 64 bits in lanes, edges of their ranges among them. */
-  lanes(): bigint {
-    if (this.below(3) !== 0) return this.bits64();
-    const bits = this.pick([8, 16, 32, 64]);
-    const top = 1n << BigInt(bits);
-    let value = 0n;
-    for (let at = 0; at < 64; at += bits) {
-      const small = BigInt(this.below(bits + 2));
-      const edge = this.pick([
-        0n,
-        1n,
-        top - 1n,
-        top / 2n,
-        top / 2n - 1n,
-        small,
-        this.bits64() % top,
-      ]);
-      value = (value << BigInt(bits)) | edge;
-    }
-    return value;
   }
 }

@@ -1,5 +1,5 @@
-// ADD, SUB, MUL, DIV and SQRT of one element, with exceptions. WebAssembly's own arithmetic rounds to
-// nearest; whatever else MXCSR or the operands ask for is done in integers.
+// ADD, SUB, MUL, DIV and SQRT of one element, with exceptions. WebAssembly's own arithmetic rounds
+// to nearest; whatever else MXCSR or the operands ask for is done in integers.
 
 import { multiplyHighUnsigned } from '../arithmetic';
 import {
@@ -78,7 +78,8 @@ function sumError<T>(x: T, y: T, sum: T): T {
 // @ts-ignore: decorator
 @inline
 export function arithmetic64(op: u32, a: u64, b: u64, control: u32): u64 {
-  if ((control & RC) != 0 || !isOrdinary(a) || !isOrdinary(b)) return exact(op, a, b, control, true);
+  if ((control & RC) != 0 || !isOrdinary(a) || !isOrdinary(b))
+    return exact(op, a, b, control, true);
   const x = reinterpret<f64>(a);
   const y = reinterpret<f64>(b);
   let result: f64;
@@ -252,7 +253,7 @@ function divide(a: u64, b: u64, control: u32, wide: bool): u64 {
   const quotient = (ratio & FRACTION) | (FRACTION + 1);
   // Rounding may have carried a quotient below one up to one.
   const scale = <i32>((ratio >> 52) & 0x7ff) - 1023;
-  const remainder = <i64>((dividend << <u64>(52 - scale)) - quotient * divisor);
+  const remainder = <i64>((dividend << (<u64>(52 - scale))) - quotient * divisor);
   return round(
     sign,
     exponent(a, wide) - exponent(b, wide) + scale,

@@ -54,17 +54,10 @@ function compare(a: v128, b: v128, control: u32, lengthA: u32, lengthB: u32): u6
   if (lengthB < count) flags |= EFLAGS_ZF;
   if (lengthA < count) flags |= EFLAGS_SF;
   if (result & 1) flags |= EFLAGS_OF;
-  return <u64>result | (<u64>flags << 32);
+  return <u64>result | ((<u64>flags) << 32);
 }
 
-function aggregate(
-  a: v128,
-  b: v128,
-  control: u32,
-  lengthA: u32,
-  lengthB: u32,
-  count: u32,
-): u32 {
+function aggregate(a: v128, b: v128, control: u32, lengthA: u32, lengthB: u32, count: u32): u32 {
   const kind = (control >> 2) & 3;
   let result: u32 = 0;
   if (kind == EQUAL_EACH) {
@@ -82,7 +75,9 @@ function aggregate(
   if (kind == EQUAL_ANY || kind == RANGES) {
     for (let index: u32 = 0; index < lengthB; index++) {
       const value = element(b, index, control);
-      if (kind == EQUAL_ANY ? isAny(a, value, control, lengthA) : isInside(a, value, control, lengthA)) {
+      if (
+        kind == EQUAL_ANY ? isAny(a, value, control, lengthA) : isInside(a, value, control, lengthA)
+      ) {
         result |= 1 << index;
       }
     }

@@ -63,10 +63,34 @@ export function cmpps(a: v128, b: v128, immediate: u32): v128 {
   const control = mxcsr();
   const predicate = immediate & 7;
   startFlags();
-  const e0 = holds(<u32>i32x4.extract_lane(a, 0), <u32>i32x4.extract_lane(b, 0), predicate, control, false);
-  const e1 = holds(<u32>i32x4.extract_lane(a, 1), <u32>i32x4.extract_lane(b, 1), predicate, control, false);
-  const e2 = holds(<u32>i32x4.extract_lane(a, 2), <u32>i32x4.extract_lane(b, 2), predicate, control, false);
-  const e3 = holds(<u32>i32x4.extract_lane(a, 3), <u32>i32x4.extract_lane(b, 3), predicate, control, false);
+  const e0 = holds(
+    <u32>i32x4.extract_lane(a, 0),
+    <u32>i32x4.extract_lane(b, 0),
+    predicate,
+    control,
+    false,
+  );
+  const e1 = holds(
+    <u32>i32x4.extract_lane(a, 1),
+    <u32>i32x4.extract_lane(b, 1),
+    predicate,
+    control,
+    false,
+  );
+  const e2 = holds(
+    <u32>i32x4.extract_lane(a, 2),
+    <u32>i32x4.extract_lane(b, 2),
+    predicate,
+    control,
+    false,
+  );
+  const e3 = holds(
+    <u32>i32x4.extract_lane(a, 3),
+    <u32>i32x4.extract_lane(b, 3),
+    predicate,
+    control,
+    false,
+  );
   finishFlags(control);
   return i32x4(-(<i32>e0), -(<i32>e1), -(<i32>e2), -(<i32>e3));
 }
@@ -128,10 +152,34 @@ function extreme64(a: u64, b: u64, wanted: u32): u64 {
 function extremes32(a: v128, b: v128, wanted: u32): v128 {
   const control = mxcsr();
   startFlags();
-  const e0 = extreme(<u32>i32x4.extract_lane(a, 0), <u32>i32x4.extract_lane(b, 0), wanted, control, false);
-  const e1 = extreme(<u32>i32x4.extract_lane(a, 1), <u32>i32x4.extract_lane(b, 1), wanted, control, false);
-  const e2 = extreme(<u32>i32x4.extract_lane(a, 2), <u32>i32x4.extract_lane(b, 2), wanted, control, false);
-  const e3 = extreme(<u32>i32x4.extract_lane(a, 3), <u32>i32x4.extract_lane(b, 3), wanted, control, false);
+  const e0 = extreme(
+    <u32>i32x4.extract_lane(a, 0),
+    <u32>i32x4.extract_lane(b, 0),
+    wanted,
+    control,
+    false,
+  );
+  const e1 = extreme(
+    <u32>i32x4.extract_lane(a, 1),
+    <u32>i32x4.extract_lane(b, 1),
+    wanted,
+    control,
+    false,
+  );
+  const e2 = extreme(
+    <u32>i32x4.extract_lane(a, 2),
+    <u32>i32x4.extract_lane(b, 2),
+    wanted,
+    control,
+    false,
+  );
+  const e3 = extreme(
+    <u32>i32x4.extract_lane(a, 3),
+    <u32>i32x4.extract_lane(b, 3),
+    wanted,
+    control,
+    false,
+  );
   finishFlags(control);
   return i32x4(<i32>e0, <i32>e1, <i32>e2, <i32>e3);
 }

@@ -72,7 +72,7 @@ function toInteger(value: u64, rounding: u32, control: u32, bits: u32, wide: boo
   const limit = bits == 32 ? 2147483648.0 : 9223372036854775808.0;
   if (!(whole >= -limit && whole < limit)) {
     flag(IE);
-    return <u64>1 << (bits - 1);
+    return (<u64>1) << (bits - 1);
   }
   if (whole != x) flag(PE);
   const result = <u64>(<i64>whole);

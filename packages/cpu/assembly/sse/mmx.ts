@@ -51,4 +51,3 @@ export function maskedStore(bytes: v128, mask: u32, offset: u64, segment: u32, c
     rest = shiftBytesRight(rest, i8x16.splat(0), 1);
   }
 }
-

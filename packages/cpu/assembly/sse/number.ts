@@ -1,6 +1,6 @@
 // Numbers of SSE in integer arithmetic: taking them apart, rounding them, and the exceptions of one
-// instruction. Single and double precision share the code; a number of either is in the low bits of a
-// u64. [SDM] vol. 1 chapters 4 and 11.
+// instruction. Single and double precision share the code; a number of either is in the low bits of
+// a u64. [SDM] vol. 1 chapters 4 and 11.
 
 import { raiseNoError, UD, XM } from '../fault';
 import { cr4, setMxcsr } from '../generated/layout';
@@ -43,8 +43,8 @@ export function flag(bits: u32): void {
 
 /**
  * Flags of the instruction go to MXCSR; an unmasked one is #XM, or #UD when the system cannot take
- * that. Overflow, underflow and precision of any element are not seen when an element has an unmasked
- * exception that comes before the computation. [SDM] vol. 1 §11.5.3.
+ * that. Overflow, underflow and precision of any element are not seen when an element has an
+ * unmasked exception that comes before the computation. [SDM] vol. 1 §11.5.3.
  */
 // @ts-ignore: decorator
 @inline
@@ -147,7 +147,7 @@ export function chooseNan(a: u64, b: u64, wide: bool): u64 {
 
 /** Significand of a finite number that is not zero, its first bit at bit 63. */
 export function significand(x: u64, wide: bool): u64 {
-  const bits = wide ? x << 12 >> 1 : x << 41 >> 1;
+  const bits = wide ? (x << 12) >> 1 : (x << 41) >> 1;
   if (magnitude(x, wide) < leastNormal(wide)) return bits << clz(bits);
   return bits | 0x8000_0000_0000_0000;
 }
@@ -157,7 +157,7 @@ export function exponent(x: u64, wide: bool): i32 {
   const field = wide ? <i32>((x >> 52) & 0x7ff) : <i32>((x >> 23) & 0xff);
   const bias: i32 = wide ? 1023 : 127;
   if (field != 0) return field - bias;
-  const bits = wide ? x << 12 >> 1 : x << 41 >> 1;
+  const bits = wide ? (x << 12) >> 1 : (x << 41) >> 1;
   return 1 - bias - <i32>clz(bits);
 }
 
@@ -186,7 +186,7 @@ function increment(sign: u64, mask: u64, rounding: u32): u64 {
 
 /** Rounds to a number with the exponent field unchanged; the carry goes into it. */
 function roundBits(bits: u64, sign: u64, shift: u32, rounding: u32): u64 {
-  const mask = (<u64>1 << shift) - 1;
+  const mask = ((<u64>1) << shift) - 1;
   const sum = bits + increment(sign, mask, rounding);
   const result = sum >> shift;
   const isTie = rounding == NEAREST && (bits & mask) == (mask >> 1) + 1;
@@ -201,7 +201,7 @@ export function round(sign: u64, exponent: i32, bits: u64, control: u32, wide: b
   const bias: i32 = wide ? 1023 : 127;
   const last: i32 = wide ? 2047 : 255;
   const shift: u32 = wide ? 11 : 40;
-  const mask = (<u64>1 << shift) - 1;
+  const mask = ((<u64>1) << shift) - 1;
   const rounding = (control & RC) >> RC_SHIFT;
   const top = sign * signMask(wide);
   const field = exponent + bias;
@@ -211,10 +211,8 @@ export function round(sign: u64, exponent: i32, bits: u64, control: u32, wide: b
   const carries = ceiling < bits;
   if (field + <i32>carries >= last) return overflow(sign, rounding, control, wide);
   // The first bit adds one to the field, so the field starts at one less.
-  const rounded = carries
-    ? <u64>1 << (64 - shift)
-    : roundBits(bits, sign, shift, rounding);
-  return top | ((<u64>(field - 1) << (63 - shift)) + rounded);
+  const rounded = carries ? (<u64>1) << (64 - shift) : roundBits(bits, sign, shift, rounding);
+  return top | (((<u64>(field - 1)) << (63 - shift)) + rounded);
 }
 
 function overflow(sign: u64, rounding: u32, control: u32, wide: bool): u64 {
@@ -225,10 +223,10 @@ function overflow(sign: u64, rounding: u32, control: u32, wide: bool): u64 {
   return (sign * signMask(wide)) | (infinity(wide) - <u64>towardsZero);
 }
 
-/** Tininess is detected after rounding, as if the exponent had no bounds. [SDM] vol. 1 §4.9.1.5. */
+/** Tininess is seen after rounding, as if the exponent had no bounds. [SDM] vol. 1 §4.9.1.5. */
 function roundTiny(sign: u64, field: i32, bits: u64, control: u32, wide: bool): u64 {
   const shift: u32 = wide ? 11 : 40;
-  const mask = (<u64>1 << shift) - 1;
+  const mask = ((<u64>1) << shift) - 1;
   const rounding = (control & RC) >> RC_SHIFT;
   const top = sign * signMask(wide);
   const isTiny = field < 0 || bits + increment(sign, mask, rounding) >= bits;

@@ -3,7 +3,16 @@
 
 import { faulted } from '../fault';
 import { mxcsr } from '../generated/layout';
-import { ADD, arithmetic32, arithmetic64, DIV, MUL, squareRoot32, squareRoot64, SUB } from './arithmetic';
+import {
+  ADD,
+  arithmetic32,
+  arithmetic64,
+  DIV,
+  MUL,
+  squareRoot32,
+  squareRoot64,
+  SUB,
+} from './arithmetic';
 import { finishFlags, PE, startFlags } from './number';
 
 /** MXCSR of which only the precision flag can change: to nearest, all masked, no DAZ or FTZ. */
@@ -231,7 +240,12 @@ export function dpps(a: v128, b: v128, immediate: u32): v128 {
   const e0 = product32(i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0), immediate & 16, control);
   const e1 = product32(i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1), immediate & 32, control);
   const e2 = product32(i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2), immediate & 64, control);
-  const e3 = product32(i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3), immediate & 128, control);
+  const e3 = product32(
+    i32x4.extract_lane(a, 3),
+    i32x4.extract_lane(b, 3),
+    immediate & 128,
+    control,
+  );
   if (!endStep(control)) return a;
   control = mxcsr();
   const first = one32(ADD, e0, e1, control);
@@ -252,8 +266,7 @@ export function dppd(a: v128, b: v128, immediate: u32): v128 {
   startFlags();
   let low: u64 = 0;
   let high: u64 = 0;
-  if (immediate & 16)
-    low = one64(MUL, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0), control);
+  if (immediate & 16) low = one64(MUL, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0), control);
   if (immediate & 32)
     high = one64(MUL, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1), control);
   if (!endStep(control)) return a;

@@ -1,4 +1,4 @@
-import { insn, type Instruction, table } from '../define.ts';
+import { type Instruction, insn, table } from '../define.ts';
 import type { Operand } from '../operand.ts';
 import type { Semantics, Value } from '../semantics.ts';
 import { checkMmx, SSE, writeMmx } from './vector.ts';

@@ -10,9 +10,9 @@ import {
   pair,
   readMmx,
   repeated,
+  SSE,
   shuffleBy,
   sse,
-  SSE,
   writeMmxVector,
   zero,
 } from './vector.ts';
@@ -172,7 +172,7 @@ const byteIndices = (f: (index: number) => number): number[] =>
   Array.from({ length: 16 }, (_, i) => f(i));
 const PSRLDQ = insn('psrldq', SSE, (s, [dst, count]) => {
   const a = s.let(s.v128.read(dst));
-  const choose = (by: number) => byteIndices((i) => (i + by < 16 ? i + by : 16));
+  const choose = (by: number) => byteIndices((i) => Math.min(i + by, 16));
   s.v128.write(dst, shuffleBy(s, a, zero(s), s.read(count), choose, 'shiftBytesRight'));
 });
 const PSLLDQ = insn('pslldq', SSE, (s, [dst, count]) => {
@@ -394,7 +394,7 @@ export const PALIGNR = {
     checkMmx(s);
     const b = readMmx(s, src);
     const both = s.v128.shuffle(b, readMmx(s, dst), laneBytes(8, [0, 2]));
-    const choose = (by: number) => byteIndices((i) => (i + by < 16 ? i + by : 16));
+    const choose = (by: number) => byteIndices((i) => Math.min(i + by, 16));
     writeMmxVector(
       s,
       dst,

@@ -1,17 +1,6 @@
 import { insn, table } from '../define.ts';
 import { UNPCKHPD, UNPCKHPS, UNPCKLPD, UNPCKLPS } from './sse-integer.ts';
-import {
-  checkMmx,
-  laneBytes,
-  lanes,
-  MMX,
-  readMmx,
-  shuffleBy,
-  sse,
-  SSE,
-  writeMmx,
-  zero,
-} from './vector.ts';
+import { checkMmx, laneBytes, lanes, MMX, SSE, shuffleBy, sse, writeMmx, zero } from './vector.ts';
 
 /** Moves, shuffles and logic of the SSE registers. [SDM] vol. 2B. */
 

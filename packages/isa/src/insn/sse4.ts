@@ -1,7 +1,7 @@
 import { insn, table } from '../define.ts';
 import type { Semantics, Size, Value } from '../semantics.ts';
 import { extractLane, insertLane } from './sse-integer.ts';
-import { laneBytes, lanes, type Packed, shuffleBy, sse, SSE, zero } from './vector.ts';
+import { laneBytes, lanes, SSE, shuffleBy, sse } from './vector.ts';
 
 /** SSE4.1 and SSE4.2 but for arithmetic on floating-point numbers. [SDM] vol. 2B. */
 

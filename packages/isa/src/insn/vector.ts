@@ -1,4 +1,4 @@
-import { insn, type Instruction, type Traits } from '../define.ts';
+import { type Instruction, insn, type Traits } from '../define.ts';
 import type { Operand } from '../operand.ts';
 import type { Semantics, Value } from '../semantics.ts';
 
