@@ -48,7 +48,7 @@ if [ -x /autorun ]; then /autorun; fi
 
 /** cttyhack finds the console behind /dev/console, so that job control works on it. */
 const INITTAB = `::sysinit:/etc/rc
-::respawn:/bin/setsid /bin/cttyhack /bin/sh -l
+::respawn:/bin/cttyhack /bin/sh -l
 ::ctrlaltdel:/sbin/reboot
 ::shutdown:/bin/sync
 `;
@@ -71,7 +71,7 @@ export function buildInitramfs(busybox: Uint8Array, added: readonly AddedFile[] 
     { kind: 'character-device', path: 'dev/null', mode: 0o666, major: 1, minor: 3 },
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: busybox },
     // Those that init runs before /etc/rc has installed the rest.
-    ...['bin/sh', 'bin/setsid', 'bin/cttyhack', 'bin/sync', 'sbin/init', 'sbin/reboot'].map(
+    ...['bin/sh', 'bin/cttyhack', 'bin/sync', 'sbin/init', 'sbin/reboot'].map(
       (path): CpioEntry => ({ kind: 'link', path, target: '/bin/busybox' }),
     ),
     { kind: 'link', path: 'init', target: 'sbin/init' },
