@@ -10,6 +10,11 @@ import {
 
 const LINE_LENGTH_MAX = 100;
 const FILE_LINES_MAX = 600;
+/** The two builders are one class each, whose parts share its private state: they may be longer. */
+const LONGER_FILES: Readonly<Record<string, number>> = {
+  'packages/cpu/src/builder.ts': 1000,
+  'packages/cpu/src/region-builder.ts': 1000,
+};
 
 interface Rule {
   readonly pattern: RegExp;
@@ -89,7 +94,8 @@ function checkLength(file: SourceFile): Violation[] {
       : [],
   );
   const isTable = /^\/\/ Table: /m.test(file.text);
-  if (lines.length <= FILE_LINES_MAX || isTable) return long;
-  const message = `${lines.length} lines; split by idea (at most ${FILE_LINES_MAX}, tables say "// Table: ")`;
-  return [...long, { path: file.path, line: FILE_LINES_MAX, message }];
+  const limit = LONGER_FILES[file.path] ?? FILE_LINES_MAX;
+  if (lines.length <= limit || isTable) return long;
+  const message = `${lines.length} lines; split by idea (at most ${limit}, tables say "// Table: ")`;
+  return [...long, { path: file.path, line: limit, message }];
 }

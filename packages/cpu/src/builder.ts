@@ -1,3 +1,4 @@
+import { assert } from '@umbra/base';
 import type {
   Decoded,
   Operand,
@@ -7,14 +8,13 @@ import type {
   Value,
   VectorSemantics,
 } from '@umbra/isa';
-import { assert } from '@umbra/base';
+import type { Node } from './nodes.ts';
+import * as nodes from './nodes.ts';
 import { RUNTIME_FUNCTIONS } from './runtime-functions.ts';
-import { FIELDS, FLAG_KIND, SREG, STATE, type FieldName, type FieldType } from './state-layout.ts';
+import { FIELDS, type FieldName, type FieldType, FLAG_KIND, SREG, STATE } from './state-layout.ts';
+import { VectorBuilder } from './vector-builder.ts';
 import { Code, OP, TYPE, VOID, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
-import * as nodes from './nodes.ts';
-import type { Node } from './nodes.ts';
-import { VectorBuilder } from './vector-builder.ts';
 
 const FIELD_BY_NAME = new Map(FIELDS.map((field) => [field.name as string, field]));
 const FIELD_SIZE: Record<FieldType, number> = {
@@ -228,7 +228,9 @@ export abstract class Builder implements Semantics {
     }
     // All values are worked out before the first register changes.
     const values = writes.map(({ value }) => this.#copy(value));
-    writes.forEach(({ target }, index) => this.commitWrite(target, values[index] as Node));
+    for (const [index, { target }] of writes.entries()) {
+      this.commitWrite(target, values[index] as Node);
+    }
   }
 
   /** A private copy: a register's local would change under the value. */
@@ -459,8 +461,8 @@ export abstract class Builder implements Semantics {
   }
 
   noteX87(operand?: Operand): void {
-    const escape = (Number.parseInt(this.decoded.row.key, 16) & 7) << 8;
-    const opcode = nodes.binary(OP.I32_OR, this.modrm(), nodes.constant32(escape));
+    const escapeBits = (Number.parseInt(this.decoded.row.key, 16) & 7) << 8;
+    const opcode = nodes.binary(OP.I32_OR, this.modrm(), nodes.constant32(escapeBits));
     this.writeState('fpuLastOpcode', opcode);
     this.writeState('fpuLastIp', this.instructionRip());
     this.writeState('fpuLastCs', this.readState('segSelector', SREG.CS));
@@ -588,8 +590,8 @@ export abstract class Builder implements Semantics {
   protected abstract slowStore16(linear: Node): void;
 
   /**
-   * Looks `linear` up in the shadow table: the tag must be the page of the access's last byte, so one
-   * comparison finds misses and page crossings. Code for a hit gets the host address.
+   * Looks `linear` up in the shadow table: the tag must be the page of the access's last byte, so
+   * one comparison finds misses and page crossings. Code for a hit gets the host address.
    */
   #lookUp(
     linear: Node,

@@ -68,8 +68,8 @@ export class CodeCache {
   }
 
   /**
-   * Decodes the block at a host address. `second` finds the host address of the next linear page, or
-   * 0 with a fault pending; then there is no block yet.
+   * Decodes the block at a host address. `second` finds the host address of the next linear page,
+   * or 0 with a fault pending; then there is no block yet.
    */
   decode(host: number, mode: number, second: () => number): boolean {
     if (

@@ -1,5 +1,5 @@
-import * as nodes from './nodes.ts';
 import type { Node } from './nodes.ts';
+import * as nodes from './nodes.ts';
 import { EFLAGS, FLAG_KIND } from './state-layout.ts';
 import { OP } from './wasm/code.ts';
 

@@ -1,17 +1,17 @@
 import { assert } from '@umbra/base';
 import {
   BASE_RIP,
+  type Decoded,
   INDEX_AL,
   type MemoryForm,
-  type Decoded,
   type Operand,
   type ResultSize,
   type Size,
   type Value,
 } from '@umbra/isa';
 import { Builder, type PendingFlags } from './builder.ts';
-import * as nodes from './nodes.ts';
 import type { Node } from './nodes.ts';
+import * as nodes from './nodes.ts';
 import { RECORD, STATUS } from './state-layout.ts';
 import { OP, TYPE, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';

@@ -1,5 +1,5 @@
 import type { Decoded } from '@umbra/isa';
-import { HandlerBuilder, handlerKey, type HandlerMode } from './handler-builder.ts';
+import { HandlerBuilder, type HandlerMode, handlerKey } from './handler-builder.ts';
 import { ModuleBuilder, REGION_SIGNATURE } from './wasm/module.ts';
 
 /** Gives generated functions their places in the table and instantiates modules of them. */

@@ -1,5 +1,5 @@
 import type { Size, Value } from '@umbra/isa';
-import { Code, OP, TYPE, type WasmType } from './wasm/code.ts';
+import { type Code, OP, TYPE, type WasmType } from './wasm/code.ts';
 
 /** Kinds of expression nodes. */
 const KIND = { CONST: 0, LOCAL: 1, OPERATION: 2, LOAD: 3, CALL: 4, SIMD: 5 } as const;

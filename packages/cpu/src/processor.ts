@@ -9,7 +9,7 @@ import {
 import { CodeCache } from './code-cache.ts';
 import { cpuid, TSC_HZ } from './cpuid.ts';
 import { dumpProcessor } from './dump.ts';
-import { HandlerStore, type FunctionPlacer } from './handler-store.ts';
+import { type FunctionPlacer, HandlerStore } from './handler-store.ts';
 import { PhysicalMemory } from './physical-memory.ts';
 import { FIRST_TABLE_SLOT, instantiateRuntime, type Runtime, TABLE_SLOTS } from './runtime.ts';
 import { RUNTIME_FUNCTIONS } from './runtime-functions.ts';

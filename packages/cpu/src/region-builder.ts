@@ -11,10 +11,10 @@ import {
 import { Builder, type Label, type PendingFlags } from './builder.ts';
 import { registerOffset } from './code-cache.ts';
 import { flagCarry, flagCondition } from './flag-expressions.ts';
-import * as nodes from './nodes.ts';
 import type { Node } from './nodes.ts';
+import * as nodes from './nodes.ts';
 import type { RegionBlock, RegionGraph } from './region-graph.ts';
-import { BLOCK, CPU_AREA, JUMP_CACHE, MODE, STATUS, STATE } from './state-layout.ts';
+import { BLOCK, CPU_AREA, JUMP_CACHE, MODE, STATE, STATUS } from './state-layout.ts';
 import { Code, OP, TYPE, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
 

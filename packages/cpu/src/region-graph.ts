@@ -1,5 +1,5 @@
 import type { Decoded, Decoder } from '@umbra/isa';
-import { isUnavailable, codeBits } from './code-cache.ts';
+import { codeBits, isUnavailable } from './code-cache.ts';
 import { MODE } from './state-layout.ts';
 
 /** Most guest instructions in a region. */
@@ -40,7 +40,7 @@ export interface RegionGraph {
   readonly last: number;
 }
 
-/** Collects the region that begins at a host address; undefined when nothing there can be translated. */
+/** Collects the region that begins at a host address; undefined when nothing there translates. */
 export function buildRegionGraph(options: {
   bytes: Uint8Array;
   decoder: Decoder;

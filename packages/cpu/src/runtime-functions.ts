@@ -248,8 +248,6 @@ const SIGNATURES = {
   requireProtected: ':i',
 } as const satisfies Record<string, `${string}:${'' | 'i' | 'l' | 'v'}`>;
 
-export type RuntimeFunction = keyof typeof SIGNATURES;
-
 const LETTER: Record<string, WasmType> = { i: TYPE.I32, l: TYPE.I64, v: TYPE.V128 };
 
 const parsed = (text: string): Signature => {

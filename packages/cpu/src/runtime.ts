@@ -41,7 +41,7 @@ export interface Runtime {
   translatedPhysical(): bigint;
 }
 
-/** Slots of the function table that the runtime may use for itself; generated functions come after. */
+/** Slots of the function table that the runtime may use itself; generated functions come after. */
 export const FIRST_TABLE_SLOT = 1024;
 export const TABLE_SLOTS = 1 << 18;
 

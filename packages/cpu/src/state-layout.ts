@@ -4,7 +4,7 @@
  * snapshots and the debugger all take their addresses and names from here.
  */
 
-/** Addresses of the areas that all processors of a machine share, as offsets in the memory block. */
+/** Addresses of the areas that a machine's processors share, as offsets in the memory block. */
 export const AREA = {
   /** Static data of the AssemblyScript runtime. */
   RUNTIME_DATA: 0x0001_0000,
@@ -232,7 +232,7 @@ export const SHADOW = {
   ENTRY_SIZE: 16,
   /** Bytes of one table. */
   TABLE_SIZE: 4096 * 16,
-  /** Order of the tables of a space. K: supervisor, A: supervisor with EFLAGS.AC under SMAP, U: user. */
+  /** A space's tables. K: supervisor, A: supervisor with EFLAGS.AC under SMAP, U: user. */
   TABLE: {
     READ_K: 0,
     WRITE_K: 1,
@@ -266,7 +266,7 @@ export const MODE = {
   LONG: 1 << 8,
   VIRTUAL_8086: 1 << 9,
   REAL: 1 << 10,
-  /** EFLAGS.TF, an enabled debug breakpoint or alignment checks: interpreter only, one at a time. */
+  /** EFLAGS.TF, a debug breakpoint or alignment checks: interpreter only, one at a time. */
   SINGLE_STEP: 1 << 11,
   /** Supervisor with EFLAGS.AC set under SMAP. */
   SMAP_OVERRIDE: 1 << 12,
@@ -279,7 +279,7 @@ export const BLOCK_MODE = 0b10_1000_1111_0111;
 /** Bits of the mode key that tell entries of the jump cache apart. */
 export const JUMP_MODE = BLOCK_MODE | MODE.USER;
 
-/** A decoded block: a header, then its instruction records. Offsets in the header, u32 unless said. */
+/** A decoded block: a header, then instruction records. Offsets in the header, u32 unless said. */
 export const BLOCK = {
   /** Host address of the first byte. */
   HOST: 0,

@@ -1,4 +1,4 @@
-import { FIELDS, STATE, type FieldName } from './state-layout.ts';
+import { FIELDS, type FieldName, STATE } from './state-layout.ts';
 
 /** Numbers in the state block, by name: for JavaScript, where speed does not matter. */
 export class StateView {

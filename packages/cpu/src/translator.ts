@@ -53,7 +53,7 @@ export class Translator {
       return { module, builder, body: builder.build() };
     };
     let made = make(0);
-    // Functions that work on the state want every register of the region there: now it is known which.
+    // Functions that work on the state want every register of the region there: known only now.
     if (made.builder.needsState)
       made = make(made.builder.usedRegisters | made.builder.writtenRegisters);
     const slot = this.#placer.allocate();

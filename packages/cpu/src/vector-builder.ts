@@ -1,9 +1,9 @@
 import type { Operand, Size, Value, VectorSemantics } from '@umbra/isa';
 import type { Builder } from './builder.ts';
-import * as nodes from './nodes.ts';
 import type { Node } from './nodes.ts';
-import { SIMD_OPCODES } from './wasm/simd.ts';
+import * as nodes from './nodes.ts';
 import { OP } from './wasm/code.ts';
+import { SIMD_OPCODES } from './wasm/simd.ts';
 
 /**
  * 128-bit operations. XMM registers stay in the state block; MMX registers are the significands of

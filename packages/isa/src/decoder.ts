@@ -1,6 +1,6 @@
 import type { OpcodeRow } from './define.ts';
-import type { Operand, OperandCode } from './operand.ts';
 import type { MapEntry, OpcodeMap } from './opcode-map.ts';
+import type { Operand, OperandCode } from './operand.ts';
 import type { Size } from './semantics.ts';
 
 /** Most bytes that an instruction may have. [SDM] vol. 2A §2.3.11. */

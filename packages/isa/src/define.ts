@@ -1,4 +1,4 @@
-import type { OperandCode, Operand } from './operand.ts';
+import type { Operand, OperandCode } from './operand.ts';
 import type { Semantics } from './semantics.ts';
 
 /** The meaning of an instruction; runs once for each place it is compiled into. */

@@ -1,8 +1,8 @@
 export {
-  type Decoded,
-  Decoder,
-  type DecodeFailure,
   BASE_RIP,
+  type Decoded,
+  type DecodeFailure,
+  Decoder,
   INDEX_AL,
   INSTRUCTION_LENGTH_MAX,
   type MemoryForm,

@@ -49,7 +49,8 @@ function rank(entry: MapEntry): number {
 
 function collides(a: MapEntry, b: MapEntry): boolean {
   const mode = (e: MapEntry) => `${e.row.attributes.has('i64')}${e.row.attributes.has('o64')}`;
-  const width = (e: MapEntry) => ['wq', 'w0', 'b0', 'b1'].map((name) => e.row.attributes.has(name as RowAttribute)).join();
+  const width = (e: MapEntry) =>
+    ['wq', 'w0', 'b0', 'b1'].map((name) => e.row.attributes.has(name as RowAttribute)).join();
   return (
     a.mandatory === b.mandatory &&
     a.digit === b.digit &&

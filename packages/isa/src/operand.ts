@@ -41,7 +41,7 @@ type FixedRegister =
   | 'GS'
   | '1'
   | 'XMM0';
-/** One operand of a table row. `Ibs`: a byte, sign-extended to the operand size; `Ib2`: a second immediate. */
+/** One operand of a row. `Ibs`: a byte, extended to the operand size; `Ib2`: a second immediate. */
 export type OperandCode =
   | `${Addressing}${IntegerType}`
   | 'Ib2'
@@ -75,7 +75,7 @@ export type OperandKind =
   | 'mmx'
   | 'stack87';
 
-/** A decoded operand. Engines look at `kind` and `role`; the rest is for those who know the bytes. */
+/** A decoded operand. Engines look at `kind` and `role`; the rest is for who knows the bytes. */
 export interface Operand {
   readonly kind: OperandKind;
   /** Which part of the instruction names it: ModRM.reg, ModRM.rm, opcode, or the row itself. */

@@ -20,9 +20,9 @@ export type ResultSize = 32 | 64 | 128;
  * interpreter with operands that it finds in the decoded record, the translator with operands that
  * are known when it runs.
  *
- * Memory is accessed where the definition says so, in that order, and may fault there. Registers and
- * flags change together at the end: a definition always sees the state before the instruction, and a
- * fault leaves that state.
+ * Memory is accessed where the definition says so, in that order, and may fault there. Registers
+ * and flags change together at the end: a definition always sees the state before the instruction,
+ * and a fault leaves that state.
  */
 export interface Semantics {
   /** Operand size of the instruction in bits. */
@@ -123,7 +123,7 @@ export interface Semantics {
   jumpRelative(operand: Operand): void;
   /** The same when the truth value holds. */
   branchIf(condition: Value, operand: Operand): void;
-  /** A call's transfer (its return address was pushed), so that engines may pair it with returns. */
+  /** A call's transfer (its return address was pushed): engines may pair it with returns. */
   callTarget(target: Value | Operand): void;
   returnTo(target: Value): void;
   /** RCX, ECX or CX by address size. */

@@ -106,7 +106,7 @@ function rotateCarry(name: 'rotateCarryLeft' | 'rotateCarryRight'): Meaning {
 const RCL = insn('rcl', { usesFlags: true }, rotateCarry('rotateCarryLeft'));
 const RCR = insn('rcr', { usesFlags: true }, rotateCarry('rotateCarryRight'));
 
-/** SHLD and SHRD. For 16 bits and counts above 16 the result is undefined; the runtime's is kept. */
+/** SHLD, SHRD. For 16 bits and counts above 16 the result is undefined; the runtime's is kept. */
 function doubleShift(name: 'doubleShiftLeft' | 'doubleShiftRight'): Meaning {
   return (s, [dst, src, by]) => {
     const size = dst.size as Size;

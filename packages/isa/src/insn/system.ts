@@ -1,4 +1,4 @@
-import { insn, table, type Traits } from '../define.ts';
+import { insn, type Traits, table } from '../define.ts';
 import type { Size } from '../semantics.ts';
 
 const SYSTEM: Traits = { endsBlock: true, usesFlags: true };

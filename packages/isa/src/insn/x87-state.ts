@@ -1,4 +1,4 @@
-import { insn, table, type Traits } from '../define.ts';
+import { insn, type Traits, table } from '../define.ts';
 
 /** These write or read areas of memory through the runtime. */
 const AREA: Traits = { endsBlock: true, usesFlags: true, x87: true };

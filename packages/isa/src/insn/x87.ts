@@ -1,4 +1,4 @@
-import { insn, table, type Traits } from '../define.ts';
+import { insn, type Traits, table } from '../define.ts';
 import type { Operand } from '../operand.ts';
 import type { Semantics, Value } from '../semantics.ts';
 
@@ -133,7 +133,7 @@ const EQUAL = 4;
 const BELOW_OR_EQUAL = 6;
 const PARITY = 10;
 
-/** The x87 instructions. Encodings that the manual leaves out are aliases, as Intel decodes them. */
+/** The x87 instructions. Encodings that the manual omits are aliases, as Intel decodes them. */
 export const x87 = table({
   'D8 /0m': [memoryArithmetic('fadd', KIND.F32), 'Md'],
   'D8 /1m': [memoryArithmetic('fmul', KIND.F32), 'Md'],
