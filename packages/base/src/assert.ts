@@ -1,4 +1,4 @@
-/** Thrown when the program itself is wrong; ends the machine's process with a dump, never the service. */
+/** Thrown when the program itself is wrong; ends the machine's process, never the service. */
 export class AssertionError extends Error {
   override readonly name = 'AssertionError';
 }
