@@ -17,9 +17,9 @@ import {
   isNormal,
   kindOf,
   note,
+  powerOf,
   propagate,
   quiet,
-
   round,
   roundingMode,
   signedZero,
@@ -196,14 +196,6 @@ function operateSpecial(operation: u32, a: u64, aExponent: u32, b: u64, bExponen
 @inline
 function noteDenormals(aKind: u32, bKind: u32): void {
   if (aKind == DENORMAL || bKind == DENORMAL) note(DE);
-}
-
-/** Exponent of a normalized finite operand. */
-// @ts-ignore: decorator
-@inline
-function powerOf(significand: u64, exponent: u32): i32 {
-  const e = <i32>(exponent & EXPONENT);
-  return e == 0 ? 1 - <i32>clz(significand) : e;
 }
 
 // @ts-ignore: decorator

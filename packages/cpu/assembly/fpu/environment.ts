@@ -37,7 +37,7 @@ export const EXCEPTIONS: u32 = 0x3f;
 
 /** Control word after FNINIT. */
 const CONTROL_INIT: u32 = 0x037f;
-/** Bits of the control word that exist: masks, precision, rounding, and the useless infinity bit. */
+/** Bits of the control word that exist: masks, precision, rounding, the infinity bit without use. */
 const CONTROL_BITS: u32 = 0x1f3f;
 /** Bit 6 reads as one. */
 const CONTROL_FIXED: u32 = 0x0040;

@@ -1,7 +1,14 @@
 // One function for each kind of x87 instruction: stack checks, the operation, its exceptions. They
 // begin with #MF for what earlier instructions left pending. [SDM] vol. 2A; vol. 1 §8.3.
 
-import { fpuExponent, fpuSignificand, fpuStatus, fpuTag, setFpuStatus, setFpuTag } from '../generated/layout';
+import {
+  fpuExponent,
+  fpuSignificand,
+  fpuStatus,
+  fpuTag,
+  setFpuStatus,
+  setFpuTag,
+} from '../generated/layout';
 import { operate, squareRoot } from './arithmetic';
 import { compare, examine, UNORDERED } from './compare';
 import { fromDecimal, fromF32, fromF64, fromInteger } from './conversions';

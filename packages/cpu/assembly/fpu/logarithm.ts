@@ -16,6 +16,7 @@ import {
   invalid,
   kindOf,
   note,
+  powerOf,
   propagate,
   quiet,
   result,
@@ -54,13 +55,6 @@ import {
 
 /** Significand of sqrt(2). */
 const ROOT2: u64 = 0xb504_f333_f9de_6484;
-
-// @ts-ignore: decorator
-@inline
-function powerOf(significand: u64, exponent: u32): i32 {
-  const e = <i32>(exponent & EXPONENT);
-  return e == 0 ? 1 - <i32>clz(significand) : e;
-}
 
 /** Multiplies the wide number by 1 + t or 1 - t, the fraction t being what a series left. */
 function applySeries(isPlus: bool): void {

@@ -1,4 +1,4 @@
-// 80-bit numbers: a 64-bit significand with its integer bit, and sign and biased exponent in 16 bits.
+// 80-bit numbers: a 64-bit significand with its integer bit; sign and biased exponent in 16 bits.
 // Functions return the significand and leave sign and exponent in `exponentOut`; exceptions gather
 // in `raised`. [SDM] vol. 1 §4.2, §4.8, §8.2.
 
@@ -98,6 +98,14 @@ export function kindOf(significand: u64, exponent: u32): u32 {
   if (<i64>significand >= 0) return UNSUPPORTED;
   if (e != EXPONENT) return NORMAL;
   return significand << 1 == 0 ? INFINITE : NAN;
+}
+
+/** Exponent of a finite operand but zero, once its significand is shifted to have the top bit set. */
+// @ts-ignore: decorator
+@inline
+export function powerOf(significand: u64, exponent: u32): i32 {
+  const e = <i32>(exponent & EXPONENT);
+  return e == 0 ? 1 - <i32>clz(significand) : e;
 }
 
 // @ts-ignore: decorator

@@ -16,6 +16,7 @@ import {
   invalid,
   kindOf,
   note,
+  powerOf,
   propagate,
   quiet,
   result,
@@ -32,17 +33,11 @@ export const NO_QUOTIENT: u32 = 0xffff;
 /** C3, C2, C1 and C0 of the last partial remainder. */
 export let quotientBits: u32 = 0;
 
-// @ts-ignore: decorator
-@inline
-function powerOf(significand: u64, exponent: u32): i32 {
-  const e = <i32>(exponent & EXPONENT);
-  return e == 0 ? 1 - <i32>clz(significand) : e;
-}
-
 /** Q0, Q1 and Q2 at C1, C3 and C0. */
 function setQuotient(quotient: u64): void {
-  quotientBits =
-    ((quotient & 1) != 0 ? C1 : 0) | ((quotient & 2) != 0 ? C3 : 0) | ((quotient & 4) != 0 ? C0 : 0);
+  quotientBits = (quotient & 1) != 0 ? C1 : 0;
+  if ((quotient & 2) != 0) quotientBits |= C3;
+  if ((quotient & 4) != 0) quotientBits |= C0;
 }
 
 /** a rem b; `nearest`: the quotient is rounded to nearest, as IEEE 754 wants, else truncated. */

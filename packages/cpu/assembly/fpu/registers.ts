@@ -2,8 +2,6 @@
 
 import {
   fpuControl,
-  fpuExponent,
-  fpuSignificand,
   fpuStatus,
   fpuTag,
   setFpuExponent,

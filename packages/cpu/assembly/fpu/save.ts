@@ -23,7 +23,16 @@ import {
   setFpuStatus,
   setFpuTag,
 } from '../generated/layout';
-import { probeWriteCurrent, read16, read32, read64, read8, write16, write32, write64 } from '../memory';
+import {
+  probeWriteCurrent,
+  read16,
+  read32,
+  read64,
+  read8,
+  write16,
+  write32,
+  write64,
+} from '../memory';
 import { hasParagraphs } from '../system/mode';
 import {
   BUSY,

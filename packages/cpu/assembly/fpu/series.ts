@@ -1,4 +1,4 @@
-// Power series in 128-bit fixed point, and the constants of the transcendental functions to 128 bits.
+// Power series in 128-bit fixed point, and constants to 128 bits, for transcendental functions.
 
 import { fractionProductHigh, fractionProductLow, multiplyFractions } from './wide';
 
@@ -124,7 +124,7 @@ export const ARCTANGENTS = memory.data<u64>([
   0xc90fdaa22168c234, 0xc4c6628b80dc1cd1,
 ]);
 
-/** pi / 4 (fraction of 128 bits). */
+/** pi / 4. */
 export const PI_HIGH: u64 = 0xc90fdaa22168c234;
 export const PI_LOW: u64 = 0xc4c6628b80dc1cd1;
 /** ln 2. */
@@ -135,8 +135,8 @@ export const LOG2E_HIGH: u64 = 0xb8aa3b295c17f0bb;
 export const LOG2E_LOW: u64 = 0xbe87fed0691d3e89;
 
 /**
- * x (c1 - x (c2 - x (c3 - ...))) of a fraction x, with plus signs unless `alternates`; the result is
- * left where multiplyFractions leaves it. All partial sums must be below one.
+ * x (c1 - x (c2 - x (c3 - ...))) of a fraction x, with plus signs unless `alternates`; the result
+ * is left where multiplyFractions leaves it. All partial sums must be below one.
  */
 export function series(
   table: usize,

@@ -4,7 +4,15 @@ import { fpuExponent, fpuSignificand, fpuStatus, setFpuStatus } from '../generat
 import { C1, C2, pendingException } from './environment';
 import { overflowsBoth } from './instructions';
 import { powerLessOne, yLogarithm, yLogarithmPlusOne } from './logarithm';
-import { BIAS, INDEFINITE, INDEFINITE_EXPONENT, INTEGER_BIT, beginOperation, exponentOut } from './number';
+import {
+  BIAS,
+  EXPONENT,
+  INDEFINITE,
+  INDEFINITE_EXPONENT,
+  INTEGER_BIT,
+  beginOperation,
+  exponentOut,
+} from './number';
 import {
   finish,
   isEmpty,
@@ -101,7 +109,7 @@ export function x87Tangent(): void {
   if (!settle()) return;
   setRegister(register, value, valueExponent);
   // A NaN is pushed as well as it is.
-  if ((valueExponent & 0x7fff) == 0x7fff) pushRegister(value, valueExponent);
+  if ((valueExponent & EXPONENT) == EXPONENT) pushRegister(value, valueExponent);
   else pushRegister(INTEGER_BIT, <u32>BIAS);
 }
 

@@ -15,6 +15,7 @@ import {
   invalid,
   kindOf,
   note,
+  powerOf,
   propagate,
   quiet,
   result,
@@ -179,9 +180,7 @@ let specialResult: u64 = 0;
 // @ts-ignore: decorator
 @inline
 function reduceOperand(significand: u64, exponent: u32): void {
-  const shift = clz(significand);
-  const e = <i32>(exponent & EXPONENT);
-  reduceArgument(significand << shift, e == 0 ? 1 - <i32>shift : e);
+  reduceArgument(significand << clz(significand), powerOf(significand, exponent));
 }
 
 /** FSIN. */
@@ -247,11 +246,9 @@ export function arctangent(x: u64, xExponent: u32, y: u64, yExponent: u32): u64 
   }
   if (xKind == INFINITE || yKind == ZERO) return left ? quarters(sign, 4) : signedZero(sign);
   if (xKind == ZERO) return quarters(sign, 2);
-  const xShift = clz(x);
-  const yShift = clz(y);
-  const xPower = max<i32>(<i32>(xExponent & EXPONENT), 1) - <i32>xShift;
-  const yPower = max<i32>(<i32>(yExponent & EXPONENT), 1) - <i32>yShift;
-  return angle(sign, left, xPower, x << xShift, yPower, y << yShift);
+  const xPower = powerOf(x, xExponent);
+  const yPower = powerOf(y, yExponent);
+  return angle(sign, left, xPower, x << clz(x), yPower, y << clz(y));
 }
 
 function angle(sign: u32, left: bool, xPower: i32, x: u64, yPower: i32, y: u64): u64 {
