@@ -46,6 +46,7 @@ import {
   jumpKey,
   modeKey,
   nextRip,
+  nmiLatched,
   nmiMasked,
   rip,
   segEffBase,
@@ -53,6 +54,7 @@ import {
   setBlockRip,
   setCodeChanged,
   setInhibitInterrupts,
+  setNmiLatched,
   setRip,
   setStatBlocks,
   setStatFaults,
@@ -175,13 +177,15 @@ export function run(): u32 {
     let single = inhibitInterrupts();
     const waiting = <u32>atomic.load<i32>(base() + OFFSET_pending);
     if (waiting & ~PENDING_INTERRUPT) {
-      if ((waiting & PENDING_NMI) != 0 && nmiMasked() == 0 && single == 0) {
-        atomic.and<i32>(base() + OFFSET_pending, <i32>~PENDING_NMI);
-        deliverNmi();
-        continue;
-      }
+      // An NMI is latched until IRET lifts the mask. [SDM] vol. 3A §6.7.1.
+      if (waiting & PENDING_NMI) setNmiLatched(1);
       if (waiting & ~(PENDING_INTERRUPT | PENDING_NMI)) return RUN_SERVICE;
       atomic.and<i32>(base() + OFFSET_pending, <i32>~PENDING_NMI);
+    }
+    if (nmiLatched() != 0 && nmiMasked() == 0 && single == 0) {
+      setNmiLatched(0);
+      deliverNmi();
+      continue;
     }
     if (debugPending() != 0 && single == 0) {
       deliverDebug();

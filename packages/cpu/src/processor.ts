@@ -253,7 +253,7 @@ export class Processor {
   /** Whether something ends a HLT. */
   #wakes(): boolean {
     const pending = Atomics.load(this.#pending, 0);
-    if (pending & (PENDING.NMI | PENDING.INIT)) return true;
+    if (pending & (PENDING.NMI | PENDING.INIT) || this.state.get('nmiLatched') !== 0) return true;
     return this.state.get('interruptLine') !== 0 && (this.state.get('systemFlags') & 0x200) !== 0;
   }
 
@@ -342,6 +342,8 @@ export class Processor {
 
   /** Sleeps until something is pending or `timeoutMs` passed. */
   waitForWork(timeoutMs: number): void {
+    // A request for an interrupt that is masked does not end a HLT.
+    Atomics.and(this.#pending, 0, ~PENDING.INTERRUPT);
     if (timeoutMs > 0 && Atomics.load(this.#pending, 0) === 0)
       Atomics.wait(this.#pending, 0, 0, timeoutMs);
   }

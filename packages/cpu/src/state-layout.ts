@@ -130,6 +130,7 @@ const ROWS = [
   ['inhibitInterrupts', 'u32'], // 1 until the end of the next instruction (STI, MOV SS).
   ['debugPending', 'u64'], // DR6 bits of a #DB due at the end of the instruction.
   ['nmiMasked', 'u32'],
+  ['nmiLatched', 'u32'], // An NMI waits for the mask to go.
   ['deliveryDepth', 'u32'], // Exceptions being delivered inside each other: double fault, shutdown.
   ['deliveryVector', 'u32'],
   // Asynchronous requests: written by other threads with Atomics.or; see PENDING.

@@ -5,6 +5,7 @@ import type { BootPlan } from './boot/boot-plan.ts';
 import { bootGdt, buildBootRom, SELECTOR } from './boot/boot-rom.ts';
 import { type LoadedPiece, placeLinux } from './boot/bzimage.ts';
 import { placeMultiboot } from './boot/multiboot.ts';
+import { leaveFirmwareState } from './boot/firmware-state.ts';
 import { setUpPci } from './boot/pci-setup.ts';
 import { PhysicalBus } from './bus/physical-bus.ts';
 import { PortBus } from './bus/port-bus.ts';
@@ -237,7 +238,10 @@ export class Pc {
     const { plan } = this.#options;
     if (plan.kind !== 'firmware') setUpPci(this.#ports);
     if (plan.kind === 'linux') this.#startLinux(plan);
-    if (plan.kind === 'multiboot') this.#startMultiboot(plan);
+    if (plan.kind === 'multiboot') {
+      this.#startMultiboot(plan);
+      leaveFirmwareState(this.#ports, this.processor.guestMemory, this.#lowRom);
+    }
   }
 
   #startLinux(plan: BootPlan & { kind: 'linux' }): void {

@@ -449,26 +449,31 @@ export const OFFSET_nmiMasked: usize = 1008;
 @inline export function nmiMasked(): u32 { return load<u32>(cpuBase, 1008); }
 // @ts-ignore: decorator
 @inline export function setNmiMasked(v: u32): void { store<u32>(cpuBase, v, 1008); }
-export const OFFSET_deliveryDepth: usize = 1012;
+export const OFFSET_nmiLatched: usize = 1012;
 // @ts-ignore: decorator
-@inline export function deliveryDepth(): u32 { return load<u32>(cpuBase, 1012); }
+@inline export function nmiLatched(): u32 { return load<u32>(cpuBase, 1012); }
 // @ts-ignore: decorator
-@inline export function setDeliveryDepth(v: u32): void { store<u32>(cpuBase, v, 1012); }
-export const OFFSET_deliveryVector: usize = 1016;
+@inline export function setNmiLatched(v: u32): void { store<u32>(cpuBase, v, 1012); }
+export const OFFSET_deliveryDepth: usize = 1016;
 // @ts-ignore: decorator
-@inline export function deliveryVector(): u32 { return load<u32>(cpuBase, 1016); }
+@inline export function deliveryDepth(): u32 { return load<u32>(cpuBase, 1016); }
 // @ts-ignore: decorator
-@inline export function setDeliveryVector(v: u32): void { store<u32>(cpuBase, v, 1016); }
-export const OFFSET_pending: usize = 1020;
+@inline export function setDeliveryDepth(v: u32): void { store<u32>(cpuBase, v, 1016); }
+export const OFFSET_deliveryVector: usize = 1020;
 // @ts-ignore: decorator
-@inline export function pending(): i32 { return load<i32>(cpuBase, 1020); }
+@inline export function deliveryVector(): u32 { return load<u32>(cpuBase, 1020); }
 // @ts-ignore: decorator
-@inline export function setPending(v: i32): void { store<i32>(cpuBase, v, 1020); }
-export const OFFSET_codeChanged: usize = 1024;
+@inline export function setDeliveryVector(v: u32): void { store<u32>(cpuBase, v, 1020); }
+export const OFFSET_pending: usize = 1024;
 // @ts-ignore: decorator
-@inline export function codeChanged(): u32 { return load<u32>(cpuBase, 1024); }
+@inline export function pending(): i32 { return load<i32>(cpuBase, 1024); }
 // @ts-ignore: decorator
-@inline export function setCodeChanged(v: u32): void { store<u32>(cpuBase, v, 1024); }
+@inline export function setPending(v: i32): void { store<i32>(cpuBase, v, 1024); }
+export const OFFSET_codeChanged: usize = 1028;
+// @ts-ignore: decorator
+@inline export function codeChanged(): u32 { return load<u32>(cpuBase, 1028); }
+// @ts-ignore: decorator
+@inline export function setCodeChanged(v: u32): void { store<u32>(cpuBase, v, 1028); }
 export const OFFSET_a20Mask: usize = 1032;
 // @ts-ignore: decorator
 @inline export function a20Mask(): u64 { return load<u64>(cpuBase, 1032); }

@@ -3,6 +3,7 @@ import {
   cr0,
   efer,
   gpr,
+  msrCstar,
   msrLstar,
   msrSfmask,
   msrStar,
@@ -50,12 +51,17 @@ const DPL3: u32 = 0x60;
 /** All flags that SYSRET can restore: not RF and VM. */
 const FLAGS_SYSRET: u32 = 0x003c_7fd5;
 
-/** SYSCALL: from 64-bit code only, as on Intel processors. [SDM] vol. 2B "SYSCALL". */
+/**
+ * SYSCALL. [SDM] vol. 2B "SYSCALL".
+ * Deviation: compatibility-mode code may use it too and arrives at IA32_CSTAR, as on AMD's processors
+ * and on Intel's under KVM; Intel's own raise #UD there.
+ */
 export function syscallInstruction(): void {
-  if (!in64BitMode() || (efer() & EFER_SCE) == 0) {
+  if (!inLongMode() || (efer() & EFER_SCE) == 0) {
     raiseNoError(UD);
     return;
   }
+  const from64 = in64BitMode();
   suppressSingleStep();
   const flags = readFlags();
   setGpr(RCX, nextRip());
@@ -65,8 +71,9 @@ export function syscallInstruction(): void {
   writeFlatSegment(SREG_SS, selector + 8, DATA);
   setCpl(0);
   writeFlags(flags & ~<u32>msrSfmask() & ~EFLAGS_RF, FLAGS_SYSRET | EFLAGS_RF);
-  setNextRip(msrLstar());
-  updatePrivilege();
+  setNextRip(from64 ? msrLstar() : msrCstar());
+  if (from64) updatePrivilege();
+  else updateMode();
 }
 
 /** SYSRET to 64-bit (`size` 8) or compatibility-mode code. [SDM] vol. 2B "SYSRET". */
