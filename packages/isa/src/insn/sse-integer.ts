@@ -278,7 +278,7 @@ export const PMOVMSKB = {
 // --- SSSE3 -------------------------------------------------------------------------------------
 
 export const PSHUFB = pair('pshufb', (s, a, b, bytes) => {
-  // Bit 7 gives zero; of the rest only the bits that index a byte count. Swizzle gives zero from 16 on.
+  // Bit 7 gives zero; of the rest only bits that index a byte count. Swizzle gives zero from 16 on.
   const mask = repeated(s, [bytes === 16 ? 0x8f : 0x87]);
   return s.v128.binary('i8x16.swizzle', a, s.v128.binary('v128.and', b, mask));
 });
