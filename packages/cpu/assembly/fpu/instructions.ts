@@ -12,11 +12,25 @@ import {
 import { operate, squareRoot } from './arithmetic';
 import { compare, examine, UNORDERED } from './compare';
 import { fromDecimal, fromF32, fromF64, fromInteger } from './conversions';
-import { C1, C2, DE, IE, TOP_MASK, TOP_SHIFT, ZE, pendingException } from './environment';
 import {
+  C0,
+  C1,
+  C2,
+  C3,
+  DE,
+  ES,
+  IE,
+  TOP_MASK,
+  TOP_SHIFT,
+  ZE,
+  pendingException,
+} from './environment';
+import {
+  BIAS,
   EXPONENT,
   INDEFINITE,
   INDEFINITE_EXPONENT,
+  INTEGER_BIT,
   NAN,
   SIGN,
   beginOperation,
@@ -45,7 +59,9 @@ import {
   isEmpty,
   physical,
   popRegister,
+  poppedStatus,
   pushRegister,
+  pushTo,
   setConditions,
   setRegister,
   settle,
@@ -77,11 +93,36 @@ function noteDenormal(wasDenormal: u32, a: u64, exponent: u32): void {
   if (wasDenormal != 0 && (raised & (IE | ZE)) == 0 && kindOf(a, exponent) != NAN) note(DE);
 }
 
+/** No sign and exponent: the operand is not a normal number. */
+const NOT_PLAIN: u32 = 0x1_0000;
+
+/** Sign and exponent of a memory operand that is a normal number. */
+// @ts-ignore: decorator
+@inline
+function plainExponent(kind: u32, bits: u64): u32 {
+  if (kind == F64) {
+    const exponent = <u32>(bits >> 52) & 0x7ff;
+    if (exponent - 1 >= 0x7fe) return NOT_PLAIN;
+    return (<u32>(bits >> 48) & SIGN) | (exponent + (<u32>BIAS - 1023));
+  }
+  const exponent = <u32>(bits >> 23) & 0xff;
+  if (kind != F32 || exponent - 1 >= 0xfe) return NOT_PLAIN;
+  return (<u32>(bits >> 16) & SIGN) | (exponent + (<u32>BIAS - 127));
+}
+
+/** And its significand. */
+// @ts-ignore: decorator
+@inline
+function plainSignificand(kind: u32, bits: u64): u64 {
+  return INTEGER_BIT | (bits << (kind == F64 ? 11 : 40));
+}
+
 /** ST(target) := ST(target) `operation` ST(other), then pops. */
 export function x87Arithmetic(operation: u32, target: u32, other: u32, pop: u32): void {
   if (pendingException()) return;
-  const to = physical(target);
-  const from = physical(other);
+  const top = fpuStatus() >> TOP_SHIFT;
+  const to = (top + target) & 7;
+  const from = (top + other) & 7;
   if (isEmpty(to) || isEmpty(from)) {
     underflowTo(to, pop);
     return;
@@ -103,6 +144,11 @@ export function x87ArithmeticMemory(operation: u32, kind: u32, bits: u64): void 
   beginOperation();
   const a = fpuSignificand(to);
   const aExponent = <u32>fpuExponent(to);
+  const plain = plainExponent(kind, bits);
+  if (plain != NOT_PLAIN) {
+    finish(to, operate(operation, a, aExponent, plainSignificand(kind, bits), plain), 0);
+    return;
+  }
   const b = convert(kind, bits);
   const denormal = raised & DE;
   setRaised(raised & ~DE);
@@ -113,6 +159,13 @@ export function x87ArithmeticMemory(operation: u32, kind: u32, bits: u64): void 
 
 /** FLD m32, m64 and FILD. */
 export function x87Load(kind: u32, bits: u64): void {
+  const status = fpuStatus();
+  const top = ((status >> TOP_SHIFT) + 7) & 7;
+  const plain = plainExponent(kind, bits);
+  if (plain != NOT_PLAIN && (status & ES) == 0 && isEmpty(top)) {
+    pushTo(status, top, plainSignificand(kind, bits), plain);
+    return;
+  }
   if (pendingException() || stackOverflow()) return;
   beginOperation();
   let significand = convert(kind, bits);
@@ -140,14 +193,15 @@ export function x87LoadDecimal(low: u64, high: u32): void {
 /** FLD ST(index). */
 export function x87LoadRegister(index: u32): void {
   if (pendingException()) return;
+  const status = fpuStatus();
   const from = physical(index);
   if (isEmpty(from)) {
     if (stackUnderflow()) pushRegister(INDEFINITE, INDEFINITE_EXPONENT);
     return;
   }
   if (stackOverflow()) return;
-  clearC1();
-  pushRegister(fpuSignificand(from), <u32>fpuExponent(from));
+  const top = ((status >> TOP_SHIFT) + 7) & 7;
+  pushTo(status, top, fpuSignificand(from), <u32>fpuExponent(from));
 }
 
 // Constants of FLD1 on: significand truncated, exponent, and whether the rest is above half.
@@ -186,10 +240,10 @@ export function x87StoreRegister(index: u32, pop: u32): void {
     underflowTo(to, pop);
     return;
   }
-  clearC1();
   setRegister(to, fpuSignificand(from), <u32>fpuExponent(from));
   setFpuTag(fpuTag() | (1 << to));
-  if (pop != 0) popRegister();
+  const status = fpuStatus() & ~C1;
+  setFpuStatus(pop != 0 ? poppedStatus(status) : status);
 }
 
 /** FXCH: an empty register counts as the indefinite when that is allowed. */
@@ -223,13 +277,13 @@ export function x87Move(index: u32, condition: u32): void {
   }
 }
 
+const NO_CONDITIONS: u32 = ~(<u32>0);
+
 /** Condition codes of a comparison, after its exceptions; all ones when there are none to set. */
 function compareWith(a: u64, aExponent: u32, b: u64, bExponent: u32, quiet: u32): u32 {
   const conditions = compare(a, aExponent, b, bExponent, quiet != 0);
-  return settle() ? conditions : ~(<u32>0);
+  return raised == 0 || settle() ? conditions : NO_CONDITIONS;
 }
-
-const NO_CONDITIONS: u32 = ~(<u32>0);
 
 /** The same with the register ST(index). */
 function compareRegister(index: u32, quiet: u32): u32 {
@@ -244,9 +298,10 @@ function compareRegister(index: u32, quiet: u32): u32 {
 
 function finishComparison(conditions: u32, pops: u32): void {
   if (conditions == NO_CONDITIONS) return;
-  setConditions(conditions);
-  if (pops != 0) popRegister();
-  if (pops == 2) popRegister();
+  let status = (fpuStatus() & ~(C0 | C1 | C2 | C3)) | conditions;
+  if (pops != 0) status = poppedStatus(status);
+  if (pops == 2) status = poppedStatus(status);
+  setFpuStatus(status);
 }
 
 /** FCOM, FUCOM (`quiet`) and their popping forms. */
@@ -292,7 +347,8 @@ export function x87CompareFlags(index: u32, quiet: u32, pops: u32): u32 {
   if (pendingException()) return 0;
   const conditions = compareRegister(index, quiet);
   if (conditions == NO_CONDITIONS) return 0x8000_0000;
-  if (pops != 0) popRegister();
+  const status = fpuStatus() & ~C1;
+  setFpuStatus(pops != 0 ? poppedStatus(status) : status);
   // C0 C2 C3 lie 8 bits above CF PF ZF.
   return (conditions >> 8) & 0x45;
 }

@@ -70,12 +70,26 @@ export function setConditions(bits: u32): void {
   setFpuStatus((fpuStatus() & ~(C0 | C2 | C3)) | bits);
 }
 
+/** Frees ST(0): the status word with the top moved. */
+// @ts-ignore: decorator
+@inline
+export function poppedStatus(status: u32): u32 {
+  setFpuTag(fpuTag() & ~(1 << ((status >> TOP_SHIFT) & 7)));
+  return (status & ~TOP_MASK) | ((status + (1 << TOP_SHIFT)) & TOP_MASK);
+}
+
 /** Frees ST(0) and moves the top. */
 export function popRegister(): void {
-  const status = fpuStatus();
-  const top = (status >> TOP_SHIFT) & 7;
-  setFpuTag(fpuTag() & ~(1 << top));
-  setFpuStatus((status & ~TOP_MASK) | (((top + 1) & 7) << TOP_SHIFT));
+  setFpuStatus(poppedStatus(fpuStatus()));
+}
+
+/** Fills the register that `top` names and makes it ST(0); C1 is cleared. */
+// @ts-ignore: decorator
+@inline
+export function pushTo(status: u32, top: u32, significand: u64, exponent: u32): void {
+  setFpuStatus((status & ~(TOP_MASK | C1)) | (top << TOP_SHIFT));
+  setFpuTag(fpuTag() | (1 << top));
+  setRegister(top, significand, exponent);
 }
 
 /** Moves the top down and fills it. */
@@ -106,9 +120,17 @@ export function settle(): bool {
 /** Ends an operation with its result in a register, then pops `pops` times. */
 export function finish(register: u32, significand: u64, pops: u32): void {
   const exponent = exponentOut;
-  if (!settle()) return;
+  const flags = raised;
+  if ((flags & ~fpuControl() & EXCEPTIONS) != 0) {
+    if (!settle()) return;
+    setRegister(register, significand, exponent);
+    if (pops != 0) popRegister();
+    return;
+  }
+  // The status word is read and written once: what most instructions do.
+  const status = (fpuStatus() & ~C1) | flags;
   setRegister(register, significand, exponent);
-  if (pops != 0) popRegister();
+  setFpuStatus(pops != 0 ? poppedStatus(status) : status);
 }
 
 /** Ends a load, which a denormal operand does not keep from its push even when not masked. */

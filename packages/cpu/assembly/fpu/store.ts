@@ -2,25 +2,47 @@
 // the exceptions and the pop happen, so that #PF leaves everything as it was.
 
 import { faulted } from '../fault';
-import { fpuControl, fpuExponent, fpuSignificand, writeTable } from '../generated/layout';
+import {
+  fpuControl,
+  fpuExponent,
+  fpuSignificand,
+  fpuStatus,
+  setFpuStatus,
+  writeTable,
+} from '../generated/layout';
 import { probeWriteCurrent, slowWrite, translatedWrite } from '../memory';
-import { C1, OE, PE, SF, IE, UE, pendingException } from './environment';
+import { C1, IE, OE, PE, SF, TOP_SHIFT, UE, pendingException } from './environment';
 import { decimalHigh, toDecimal, toF32, toF64, toInteger } from './conversions';
 import {
+  BIAS,
+  EXPONENT,
   INDEFINITE,
   INDEFINITE_EXPONENT,
+  INTEGER_BIT,
+  SIGN,
   beginOperation,
   note,
   raised,
   roundingMode,
 } from './number';
-import { BLOCKS_STORE, isEmpty, physical, popRegister, setFlags } from './registers';
+import {
+  BLOCKS_STORE,
+  isEmpty,
+  physical,
+  popRegister,
+  poppedStatus,
+  setFlags,
+} from './registers';
 
 // Results of stores, as translatedWrite gives them.
 const DONE: u32 = 0;
 const FAULT: u32 = 1;
+/** No result of a store: the general way has to be taken. */
+const MORE: u32 = 3;
 
 const TRUNCATE: u32 = 3;
+/** Rounding control. */
+const ROUNDING: u32 = 3 << 10;
 const ENTRY_MASK: u32 = 0xfff0;
 const PAGE_MASK: u64 = ~(<u64>0xfff);
 
@@ -54,9 +76,46 @@ function commit(linear: u64, size: u32, value: u64, pop: u32, translated: u32): 
   return DONE;
 }
 
+/**
+ * Stores ST(0) when it is a number that stays normal, is exact or may be rounded to nearest without
+ * more ado: DONE, or what a write that did not happen gave; MORE when it is something else.
+ */
+// @ts-ignore: decorator
+@inline
+function storePlain(status: u32, linear: u64, size: u32, pop: u32, translated: u32): u32 {
+  const register = (status >> TOP_SHIFT) & 7;
+  const significand = fpuSignificand(register);
+  const exponent = <u32>fpuExponent(register);
+  const isDouble = size == 8;
+  const biased = (exponent & EXPONENT) - (isDouble ? <u32>BIAS - 1023 : <u32>BIAS - 127);
+  // The largest exponent might overflow by rounding.
+  if (biased - 1 >= <u32>(isDouble ? 0x7fd : 0xfd) || <i64>significand >= 0) return MORE;
+  const rest = significand << (isDouble ? 53 : 24);
+  let flags: u32 = 0;
+  let kept = significand >> (isDouble ? 11 : 40);
+  if (rest != 0) {
+    if ((fpuControl() & (ROUNDING | PE)) != PE) return MORE;
+    const up: u32 = rest > INTEGER_BIT || (rest == INTEGER_BIT && (kept & 1) != 0) ? 1 : 0;
+    kept += <u64>up;
+    flags = PE | (up * C1);
+  }
+  const magnitude = (<u64>(biased - 1) << (isDouble ? 52 : 23)) + kept;
+  const sign = <u64>(exponent & SIGN) << (isDouble ? 48 : 16);
+  const outcome = write(linear, size, sign | magnitude, translated);
+  if (outcome != DONE) return outcome;
+  const next = (status & ~C1) | flags;
+  setFpuStatus(pop != 0 ? poppedStatus(next) : next);
+  return DONE;
+}
+
 /** FST and FSTP m32 and m64. */
 export function x87StoreFloat(linear: u64, size: u32, pop: u32, translated: u32): u32 {
   if (pendingException()) return FAULT;
+  const status = fpuStatus();
+  if (!isEmpty((status >> TOP_SHIFT) & 7)) {
+    const outcome = storePlain(status, linear, size, pop, translated);
+    if (outcome != MORE) return outcome;
+  }
   beginOperation();
   const register = physical(0);
   let significand = INDEFINITE;
