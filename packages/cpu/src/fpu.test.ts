@@ -422,6 +422,75 @@ suite('x87 comparisons', () => {
   });
 });
 
+suite('x87 moves', () => {
+  const a: Extended = [INTEGER_BIT | 1n, 0x3fff];
+  const b: Extended = [INTEGER_BIT | 2n, 0x4000];
+  const FLAGS = { CF: 1, PF: 4, ZF: 0x40 } as const;
+  const engines = [harness, new X87Harness('forced')];
+
+  test('FCMOVcc by CF, ZF, CF or ZF, PF', () => {
+    const moves = [
+      [0xda, 0xc1, FLAGS.CF],
+      [0xda, 0xc9, FLAGS.ZF],
+      [0xda, 0xd1, FLAGS.CF | FLAGS.ZF],
+      [0xda, 0xd9, FLAGS.PF],
+    ] as const;
+    for (const machine of engines)
+      for (const [first, modrm, mask] of moves)
+        for (const flags of [0, FLAGS.CF, FLAGS.ZF, FLAGS.PF, 0x45]) {
+          const holds = (flags & mask) !== 0;
+          const when = machine.run([first, modrm], loaded([a, b]), flags);
+          const unless = machine.run([first + 1, modrm], loaded([a, b]), flags);
+          assert.deepEqual([st(when), st(unless)], holds ? [b, a] : [a, b]);
+        }
+  });
+
+  test('exchange, free, rotate, and the encodings that the manual leaves out', () => {
+    for (const machine of engines) {
+      const run = (...code: number[]) => machine.run(code, loaded([a, b]));
+      for (const code of [
+        [0xd9, 0xc9],
+        [0xdd, 0xc9],
+        [0xdf, 0xc9],
+      ])
+        assert.deepEqual(run(...code).registers.slice(0, 2), [b, a]);
+      for (const code of [
+        [0xdd, 0xd9],
+        [0xdf, 0xd1],
+        [0xdf, 0xd9],
+        [0xd9, 0xd9],
+      ]) {
+        const stored = run(...code);
+        assert.deepEqual([st(stored), topOf(stored), stored.tags], [a, 7, 0x3fff]);
+      }
+      const freed = run(0xdd, 0xc1);
+      assert.deepEqual([topOf(freed), freed.tags], [6, 0xcfff]);
+      const popped = run(0xdf, 0xc1); // ffreep st(1)
+      assert.deepEqual([topOf(popped), popped.tags], [7, 0xffff]);
+      assert.deepEqual([topOf(run(0xd9, 0xf6)), topOf(run(0xd9, 0xf7))], [5, 7]);
+      // The alias of FSTP in D9 has no stack underflow.
+      const empty = machine.run([0xd9, 0xd8], loaded([]));
+      assert.deepEqual([empty.status & EXCEPTIONS, topOf(empty)], [0, 1]);
+    }
+  });
+
+  test('FCHS, FABS, loads and stores of 80 bits', () => {
+    const operand = new Uint8Array(16);
+    new DataView(operand.buffer).setBigUint64(0, 0x1234n, true);
+    operand[8] = 0xff;
+    operand[9] = 0xff;
+    for (const machine of engines) {
+      const signed = machine.run([0xd9, 0xe0], loaded([a]));
+      assert.deepEqual(st(signed), [a[0], 0xbfff]);
+      assert.deepEqual(st(machine.run([0xd9, 0xe1], loaded([st(signed)]))), a);
+      // Even what is no number comes and goes as it is.
+      const copied = machine.run([0xdb, 0x2e, 0xdb, 0x3e], { ...loaded([]), operand });
+      assert.deepEqual(copied.operand, operand);
+      assert.equal(copied.status & EXCEPTIONS, 0);
+    }
+  });
+});
+
 suite('x87 exceptions', () => {
   const one: Extended = [INTEGER_BIT, 0x3fff];
   const tiny: Extended = [INTEGER_BIT, 1];
