@@ -1,4 +1,4 @@
-// What runs in the guest: the programs of a choice of groups, started by /autorun one after another.
+// What runs in the guest: programs of a choice of groups, started by /autorun one after another.
 
 import type { AddedFile } from '../guests/initramfs.ts';
 import type { Bits } from './assembler.ts';
