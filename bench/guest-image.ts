@@ -25,7 +25,8 @@ const APPLICATIONS: readonly Application[] = [
   },
 ];
 
-/** The line that /autorun prints last. */
+/** What /autorun prints first and last, each with the guest's clock in hexadecimal nanoseconds. */
+export const BEGIN_MARK = 'BENCH-BEGIN';
 export const END_MARK = 'BENCH-END';
 
 /** Name and group of everything measured inside the guest, in order. */
@@ -39,11 +40,13 @@ export function guestFiles(groups: readonly Group[], bits: Bits): AddedFile[] {
   const chosen = PROGRAMS.filter(({ group }) => groups.includes(group));
   const lines = chosen.map(({ name }) => `/bench/${name}`);
   if (groups.includes('applications')) lines.push(...applicationLines());
+  const mark = (name: string): string => `echo ${name} $(/bench/clock)`;
+  const script = ['#!/bin/sh', mark(BEGIN_MARK), ...lines, mark(END_MARK), ''];
   const file = (guestPath: string, data: Uint8Array): AddedFile => {
     return { guestPath, data, mode: 0o755 };
   };
   return [
-    file('/autorun', Buffer.from(['#!/bin/sh', ...lines, `echo ${END_MARK}`, ''].join('\n'))),
+    file('/autorun', Buffer.from(script.join('\n'))),
     file('/bench/clock', buildClock(bits)),
     ...chosen.map((program) => file(`/bench/${program.name}`, buildProgram(program, bits))),
   ];

@@ -21,12 +21,17 @@ export interface Row {
   readonly values: Readonly<Record<string, number | undefined>>;
 }
 
-/** One row per test. The checksum that most samples agree on is taken to be right. */
-export function summarize(samples: readonly Sample[], engines: readonly string[]): Row[] {
+/** One row per test. Right is the checksum of the engine `reference`, else what most agree on. */
+export function summarize(
+  samples: readonly Sample[],
+  engines: readonly string[],
+  reference: string,
+): Row[] {
   const tests = [...new Set(samples.map(({ test }) => test))];
   return tests.map((test) => {
     const all = samples.filter((sample) => sample.test === test);
-    const expected = mostFrequent(all.map(({ checksum }) => checksum));
+    const judges = all.filter(({ engine }) => engine === reference);
+    const expected = mostFrequent((judges.length > 0 ? judges : all).map((one) => one.checksum));
     const values = engines.map((engine) => {
       const own = all.filter((sample) => sample.engine === engine);
       const isRight = own.length > 0 && own.every(({ checksum }) => checksum === expected);

@@ -1,7 +1,7 @@
 // `npm run bench`: the same kernel and programs in Umbra, QEMU (TCG) and v86, in turns.
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -18,7 +18,7 @@ import {
   umbraEngine,
   V86_ENGINE,
 } from './engines.ts';
-import { END_MARK, guestFiles, TESTS } from './guest-image.ts';
+import { BEGIN_MARK, END_MARK, guestFiles, TESTS } from './guest-image.ts';
 import { GROUPS, type Group } from './programs.ts';
 import { renderTable, type Sample, summarize } from './report.ts';
 
@@ -32,6 +32,7 @@ const HELP = `npm run bench -- [OPTION...]
 `;
 const BOOT_MS_MAX = 300_000;
 const RUN_MS_MAX = 900_000;
+const CLOCK_ERROR_MAX = 0.05;
 const IDLE_SETTLE_MS = 3000;
 const IDLE_MS = 10_000;
 const BOOTED = /^Umbra guest:/m;
@@ -57,11 +58,12 @@ async function main(): Promise<void> {
   const folder = join(cacheFolder(), 'bench');
   mkdirSync(folder, { recursive: true });
   const sections: string[] = [];
+  const load = loadavg()[0] ?? 0; // Before the engines add to it.
   for (const bits of options.bits) {
     const engines = options.engines.filter((engine) => bits === 32 || engine !== V86_ENGINE);
     const samples = await measure(bits, engines, options, folder);
     const names = engines.map(({ name }) => name);
-    const rows = summarize(samples, names);
+    const rows = summarize(samples, names, QEMU.name);
     writeFileSync(
       join(folder, `bench-${bits}.json`),
       `${JSON.stringify({ machine: machineName(), rows, samples }, undefined, 2)}\n`,
@@ -69,10 +71,10 @@ async function main(): Promise<void> {
     const section = `## ${bits}-bit guest (${KERNELS[bits].kernel})\n\n${renderTable(rows, names)}`;
     process.stdout.write(`\n${section}`);
     sections.push(section);
+    const path = options.output ?? join(folder, 'bench.md');
+    writeFileSync(path, `${preamble(options.rounds, load)}\n${sections.join('\n')}`);
+    say(`wrote ${path}`);
   }
-  const path = options.output ?? join(folder, 'bench.md');
-  writeFileSync(path, `${preamble(options.rounds)}\n${sections.join('\n')}`);
-  say(`wrote ${path}`);
 }
 
 function readOptions(): Options | undefined {
@@ -172,7 +174,7 @@ async function runPrograms(
   try {
     const bootMs = await machine.expect(BOOTED, BOOT_MS_MAX);
     const isOnlyBoot = groups.every((group) => group === 'boot' || group === 'idle');
-    if (!isOnlyBoot) await attemptEnd(machine);
+    if (!isOnlyBoot) await attemptEnd(machine, engine.name);
     const boot = {
       group: 'boot',
       test: 'boot',
@@ -193,11 +195,26 @@ async function runPrograms(
 }
 
 /** Waits for the last program; a guest that dies before keeps the figures that it printed. */
-async function attemptEnd(machine: EngineProcess): Promise<void> {
+async function attemptEnd(machine: EngineProcess, engine: string): Promise<void> {
   await attempt(async () => {
-    await machine.expect(new RegExp(`^${END_MARK}`, 'm'), RUN_MS_MAX);
+    const beginMs = await machine.expect(markPattern(BEGIN_MARK), RUN_MS_MAX);
+    const endMs = await machine.expect(markPattern(END_MARK), RUN_MS_MAX);
+    const guestMs = (markedTime(machine, END_MARK) - markedTime(machine, BEGIN_MARK)) / 1e6;
+    const error = guestMs / (endMs - beginMs) - 1;
+    // All figures are the guest's own, so its clock had better be right.
+    const text = `clock of ${engine}: ${(error * 100).toFixed(1)} % off the host's`;
+    if (Math.abs(error) > CLOCK_ERROR_MAX) throw new UmbraError('BENCH', text);
+    say(text);
     return [];
   });
+}
+
+function markPattern(mark: string): RegExp {
+  return new RegExp(`^${mark} ([\\da-f]{16})`, 'm');
+}
+
+function markedTime(machine: EngineProcess, mark: string): number {
+  return Number(`0x${markPattern(mark).exec(machine.output)?.[1]}`);
 }
 
 async function runIdle(engine: Engine, guest: Guest, round: number): Promise<Sample[]> {
@@ -220,13 +237,18 @@ function machineName(): string {
   return `${processors.length} × ${processors[0]?.model.trim() ?? 'unknown processor'}`;
 }
 
-function preamble(rounds: number): string {
+function preamble(rounds: number, load: number): string {
   return `# Benchmark results
 
-Medians of ${rounds} round${rounds === 1 ? '' : 's'}, engines in turns, on ${machineName()}. Seconds are
-the guest's own, boot's the host's (from process start to the first line of the guest's /etc/rc). A
-ratio below 1 says that Umbra is faster. A dash means no result, or one with a checksum that the
-other engines do not agree with.
+Written by \`npm run bench\`; its JSON files with every single sample are in \`.cache/bench\`.
+
+- Machine: ${machineName()}, with a load of ${load.toFixed(1)} by other work when it began: figures of a
+  shared machine wander, and differences of a third mean little.
+- Medians of ${rounds} round${rounds === 1 ? '' : 's'}, engines in turns. Seconds are by the guest's clock, which is
+  checked against the host's; those of boot are the host's, from the start of the process to the
+  first line of the guest's /etc/rc.
+- A ratio below 1 says that Umbra is faster. A dash means no result, or a wrong checksum (QEMU's is
+  taken to be right).
 `;
 }
 

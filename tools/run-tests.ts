@@ -6,6 +6,7 @@ import { repositoryRoot } from './source-files.ts';
 export const UNIT_TESTS = [
   'packages/*/src/**/*.test.ts',
   'guests/**/*.test.ts',
+  'bench/**/*.test.ts',
   'tools/**/*.test.ts',
 ];
 export const INTEGRATION_TESTS = ['tests/*.test.ts'];
