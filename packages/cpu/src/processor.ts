@@ -376,6 +376,7 @@ export class Processor {
 
   /** Called by boot.ts and others after they changed registers: mode, shadow and caches follow. */
   stateChanged(): void {
+    this.#halted = false;
     this.#runtime.updateMode();
     this.#runtime.switchSpace();
     this.#runtime.updateMode();

@@ -3,7 +3,6 @@ import {
   cr0,
   efer,
   gpr,
-  msrCstar,
   msrLstar,
   msrSfmask,
   msrStar,
@@ -51,17 +50,12 @@ const DPL3: u32 = 0x60;
 /** All flags that SYSRET can restore: not RF and VM. */
 const FLAGS_SYSRET: u32 = 0x003c_7fd5;
 
-/**
- * SYSCALL. [SDM] vol. 2B "SYSCALL".
- * Deviation: compatibility-mode code may use it too and arrives at IA32_CSTAR, as on AMD's processors
- * and on Intel's under KVM; Intel's own raise #UD there.
- */
+/** SYSCALL: from 64-bit code only, as on Intel processors. [SDM] vol. 2B "SYSCALL". */
 export function syscallInstruction(): void {
-  if (!inLongMode() || (efer() & EFER_SCE) == 0) {
+  if (!in64BitMode() || (efer() & EFER_SCE) == 0) {
     raiseNoError(UD);
     return;
   }
-  const from64 = in64BitMode();
   suppressSingleStep();
   const flags = readFlags();
   setGpr(RCX, nextRip());
@@ -71,9 +65,8 @@ export function syscallInstruction(): void {
   writeFlatSegment(SREG_SS, selector + 8, DATA);
   setCpl(0);
   writeFlags(flags & ~<u32>msrSfmask() & ~EFLAGS_RF, FLAGS_SYSRET | EFLAGS_RF);
-  setNextRip(from64 ? msrLstar() : msrCstar());
-  if (from64) updatePrivilege();
-  else updateMode();
+  setNextRip(msrLstar());
+  updatePrivilege();
 }
 
 /** SYSRET to 64-bit (`size` 8) or compatibility-mode code. [SDM] vol. 2B "SYSRET". */
