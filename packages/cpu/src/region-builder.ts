@@ -367,8 +367,8 @@ export class RegionBuilder extends Builder {
       }
       this.#at += decoded.length;
     }
-    // What ends a block and comes here has raised a fault and left.
-    if (!block.fallsThrough) this.code.byte(OP.UNREACHABLE);
+    // What ends a block without leaving by itself is for the run loop to go on from.
+    if (!block.fallsThrough) this.#leaveTo(this.#ripWord(block.end));
     else if (block.bails) this.#leaveAt(block.end, STATUS.BAIL);
     else this.#edge(block.end);
   }
@@ -700,12 +700,14 @@ export class RegionBuilder extends Builder {
   }
 
   #goRelative(): void {
-    if (this.size === 16) {
-      const sum = this.#ripSum(nodes.constant32(this.#relativeHost() - this.#entry));
-      const target = nodes.zeroExtended(nodes.zeroExtended(sum, 16), 32);
-      this.#checkedLeave(target);
-    } else if (!this.wide && !(this.#mode & MODE.FLAT_CODE)) {
-      this.#checkedLeave(this.#ripWord(this.#relativeHost()));
+    if (this.size === 16 || (!this.wide && !(this.#mode & MODE.FLAT_CODE))) {
+      // The sum is taken in the operand size: a 32-bit one may lie beyond a 16-bit code segment.
+      const next = nodes.zeroExtended(
+        this.#ripSum(nodes.constant32(this.#at + this.decoded.length - this.#entry)),
+        32,
+      );
+      const sum = nodes.binary(OP.I32_ADD, next, nodes.constant32(this.decoded.immediateLow));
+      this.#checkedLeave(nodes.zeroExtended(nodes.zeroExtended(sum, this.size), 32));
     } else {
       this.#edge(this.#relativeHost());
     }

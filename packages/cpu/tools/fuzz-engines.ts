@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { type OpcodeRow, ROWS } from '@umbra/isa';
+import { STATE } from '../src/state-layout.ts';
 import { createMemory, type Engine, PENDING, Processor } from '../src/index.ts';
 
 /**
@@ -168,6 +169,11 @@ export class FuzzMachine {
     });
   }
 
+  /** Forgets what an endless stream, stopped anywhere, left in memory. */
+  clear(): void {
+    this.processor.guestMemory.writeFrom(CODE, new Uint8Array(RAM_BYTES - CODE));
+  }
+
   /** Runs a stream from a seeded state; what the guest could see afterwards, by name. */
   run(stream: Uint8Array, seed: number, bits: 16 | 32 | 64): Record<string, string> {
     const random = new Chance(seed);
@@ -188,9 +194,6 @@ export class FuzzMachine {
     }
     state.set('gpr', random.below(40), 1);
     state.set('gpr', bits === 16 ? 0x8000 : STACK, 4);
-    for (let index = 0; index < 16; index++) {
-      state.set64('xmm', (BigInt(random.word()) << 32n) | BigInt(random.word()), index);
-    }
     this.#stopped = false;
     let end = 'running';
     // Whoever watches the time stops a stream that goes on for ever: see StreamWatch.
@@ -225,6 +228,12 @@ export class FuzzMachine {
     state.set('mxcsr', random.chance(80) ? 0x1f80 : 0x1f80 | (random.below(4) << 13));
     state.set('fpuControl', 0x37f);
     state.set('fpuStatus', 0);
+    for (const name of ['fpuLastOpcode', 'fpuLastIp', 'fpuLastDp', 'fpuLastCs', 'fpuLastDs', 'cr2'] as const) state.set(name, 0);
+    for (let index = 0; index < 8; index++) {
+      state.set64('fpuSignificand', 0x8000_0000_0000_0000n | BigInt(random.word()), index);
+      state.set('dr', index === 6 ? 0xffff_0ff0 : index === 7 ? 0x400 : 0, index);
+    }
+    setFloats(processor, random);
     state.set('fpuTag', random.below(256));
     processor.runtime.writeFlags(random.word() & 0x8d5, 0x8d5);
     processor.stateChanged();
@@ -249,7 +258,7 @@ export class FuzzMachine {
     const bytes = processor.guestMemory.hostBytes();
     const base = processor.guestMemory.hostOf(DATA);
     let sum = 0;
-    for (let i = 0; i < 0x20_2000; i += 1) {
+    for (let i = 0; i < STACK - DATA + 0x1000; i += 1) {
       if (i === DATA_BYTES) i = STACK - DATA - 0x1000;
       sum = (Math.imul(sum, 31) + (bytes[base + i] as number)) | 0;
     }
@@ -261,6 +270,16 @@ export class FuzzMachine {
   get instructions(): number {
     return Number(this.processor.state.get64('statInterpreted'));
   }
+}
+
+/** Vectors, and x87 exponents near one, so that sums and products stay finite. */
+function setFloats(processor: Processor, random: Chance): void {
+  const { buffer, byteOffset } = processor.pendingWord;
+  const view = new DataView(buffer, byteOffset - STATE.pending);
+  for (let index = 0; index < 8; index++) {
+    view.setUint16(STATE.fpuExponent + index * 2, 0x3fff - 8 + random.below(16), true);
+  }
+  for (let at = 0; at < 256; at += 4) view.setUint32(STATE.xmm + at, random.word(), true);
 }
 
 /** Names of what differs between two results. */

@@ -232,7 +232,7 @@ const DAA = insn('daa', DECIMAL, decimal('daa'));
 const DAS = insn('das', DECIMAL, decimal('das'));
 const AAA = insn('aaa', DECIMAL, decimal('aaa'));
 const AAS = insn('aas', DECIMAL, decimal('aas'));
-const AAM = insn('aam', FLAGS, (s, [base]) => {
+const AAM = insn('aam', { setsFlags: true }, (s, [base]) => {
   const by = s.let(s.zeroExtend(s.read(base), 32));
   s.raiseIf(s.isZero(by), 0);
   s.callWithState('aam', [by]);
