@@ -699,18 +699,22 @@ export class RegionBuilder extends Builder {
     return this.#at + this.decoded.length + this.decoded.immediateLow;
   }
 
+  /** Whether a relative target may lie beyond the code segment, and so is checked when taken. */
+  get #isTargetChecked(): boolean {
+    return this.size === 16 || (!this.wide && !(this.#mode & MODE.FLAT_CODE));
+  }
+
+  /** The sum is taken in the operand size: a 32-bit one may lie beyond a 16-bit code segment. */
+  #relativeTarget(): Node {
+    const delta = this.#at + this.decoded.length - this.#entry;
+    const next = nodes.zeroExtended(this.#ripSum(nodes.constant32(delta)), 32);
+    const sum = nodes.binary(OP.I32_ADD, next, nodes.constant32(this.decoded.immediateLow));
+    return nodes.zeroExtended(nodes.zeroExtended(sum, this.size), 32);
+  }
+
   #goRelative(): void {
-    if (this.size === 16 || (!this.wide && !(this.#mode & MODE.FLAT_CODE))) {
-      // The sum is taken in the operand size: a 32-bit one may lie beyond a 16-bit code segment.
-      const next = nodes.zeroExtended(
-        this.#ripSum(nodes.constant32(this.#at + this.decoded.length - this.#entry)),
-        32,
-      );
-      const sum = nodes.binary(OP.I32_ADD, next, nodes.constant32(this.decoded.immediateLow));
-      this.#checkedLeave(nodes.zeroExtended(nodes.zeroExtended(sum, this.size), 32));
-    } else {
-      this.#edge(this.#relativeHost());
-    }
+    if (this.#isTargetChecked) this.#checkedLeave(this.#relativeTarget());
+    else this.#edge(this.#relativeHost());
   }
 
   #checkedLeave(target: Node): void {
@@ -728,7 +732,14 @@ export class RegionBuilder extends Builder {
 
   branchIf(condition: Value): void {
     const node = nodes.resized(condition as Node, 32);
-    const kept = this.writes.length > 0 ? this.let(node) : node;
+    const kept = this.writes.length > 0 || this.#isTargetChecked ? this.let(node) : node;
+    if (this.#isTargetChecked) {
+      // A fault at the target comes before the counter of LOOP changes.
+      this.when(kept, () => {
+        this.callNow('checkJump', [this.#relativeTarget()]);
+        this.exitOnFault();
+      });
+    }
     this.commit();
     const next = this.#at + this.decoded.length;
     const op = this.#op;

@@ -18,6 +18,7 @@ const COUNTER = 0x40_0000;
 /** The counter's offset in the data segment of 16-bit streams. */
 const COUNTER16 = 0xff00;
 const TABLES = 0x1000;
+const EMPTY = new Uint8Array(RAM_BYTES);
 const STREAM_LENGTH_MAX = 14;
 const LOOPS = 40;
 const EXIT_PORT = 0xf4;
@@ -169,11 +170,6 @@ export class FuzzMachine {
     });
   }
 
-  /** Forgets what an endless stream, stopped anywhere, left in memory. */
-  clear(): void {
-    this.processor.guestMemory.writeFrom(CODE, new Uint8Array(RAM_BYTES - CODE));
-  }
-
   /** Runs a stream from a seeded state; what the guest could see afterwards, by name. */
   run(stream: Uint8Array, seed: number, bits: 16 | 32 | 64): Record<string, string> {
     const random = new Chance(seed);
@@ -181,11 +177,12 @@ export class FuzzMachine {
     const { guestMemory: memory, state } = processor;
     const data = new Uint8Array(DATA_BYTES);
     for (let i = 0; i < DATA_BYTES; i += 4) new DataView(data.buffer).setUint32(i, random.word(), true);
+    // A stream may have run, and written, anywhere.
+    memory.writeFrom(0, EMPTY);
     memory.writeFrom(DATA, data);
     memory.writeFrom(STACK - 0x1000, data.subarray(0, 0x2000));
     memory.write32(COUNTER, LOOPS);
     memory.write32(DATA + COUNTER16, LOOPS);
-    memory.writeFrom(CODE, new Uint8Array(256));
     memory.writeFrom(CODE, stream);
     this.#start(bits, random);
     for (let index = 0; index < 16; index++) {
