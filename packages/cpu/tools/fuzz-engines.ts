@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type OpcodeRow, ROWS } from '@umbra/isa';
-import { STATE } from '../src/state-layout.ts';
 import { createMemory, type Engine, PENDING, Processor } from '../src/index.ts';
+import { STATE } from '../src/state-layout.ts';
 
 /**
  * Differential fuzzing of the engines: random instruction streams in a loop, from a random state, run
@@ -28,13 +28,57 @@ const WATCH_PERIOD_MS = 50;
 
 /** What differs by nature, stops the machine, or leaves the small world of a stream. */
 const EXCLUDED = new Set([
-  'hlt', 'mwait', 'monitor', 'rdtsc', 'rdtscp', 'rdpmc', 'rdrand', 'rdseed', 'in', 'out', 'ins', 'outs', 'wrmsr', 'rdmsr',
-  'cpuid', 'lgdt', 'lidt', 'lldt', 'ltr', 'lmsw', 'invd', 'wbinvd', 'xsetbv', 'swapgs', 'sysenter', 'sysexit', 'syscall', 'sysret',
-  'ljmp', 'lcall', 'lret', 'iret', 'popf', 'invlpg', 'invpcid', 'clts', 'wrfsbase', 'wrgsbase', 'sti',
-  'xrstor', 'fxrstor', 'frstor', 'fldenv', 'xsave', 'xsaveopt', 'fxsave', 'xsavec',
+  'hlt',
+  'mwait',
+  'monitor',
+  'rdtsc',
+  'rdtscp',
+  'rdpmc',
+  'rdrand',
+  'rdseed',
+  'in',
+  'out',
+  'ins',
+  'outs',
+  'wrmsr',
+  'rdmsr',
+  'cpuid',
+  'lgdt',
+  'lidt',
+  'lldt',
+  'ltr',
+  'lmsw',
+  'invd',
+  'wbinvd',
+  'xsetbv',
+  'swapgs',
+  'sysenter',
+  'sysexit',
+  'syscall',
+  'sysret',
+  'ljmp',
+  'lcall',
+  'lret',
+  'iret',
+  'popf',
+  'invlpg',
+  'invpcid',
+  'clts',
+  'wrfsbase',
+  'wrgsbase',
+  'sti',
+  'xrstor',
+  'fxrstor',
+  'frstor',
+  'fldenv',
+  'xsave',
+  'xsaveopt',
+  'fxsave',
+  'xsavec',
 ]);
 /** State that says how an engine works rather than what the guest sees. */
-const PRIVATE_STATE = /^(stat|scratch|blockRip|blockPointer|generation|jumpKey|readTable|writeTable|fetchTable|space|engine|nextRip|flagA|flagB|flagOp|pending|exit|codeChanged|msrValue|faultIsTrap|traceBlocks|xmmScratch|deliveryDepth|deliveryVector|mmu)/;
+const PRIVATE_STATE =
+  /^(stat|scratch|blockRip|blockPointer|generation|jumpKey|readTable|writeTable|fetchTable|space|engine|nextRip|flagA|flagB|flagOp|pending|exit|codeChanged|msrValue|faultIsTrap|traceBlocks|xmmScratch|deliveryDepth|deliveryVector|mmu)/;
 
 /** A small generator of random numbers with a seed (xorshift32). */
 export class Chance {
@@ -60,7 +104,9 @@ export class Chance {
   }
 }
 
-const USABLE: readonly OpcodeRow[] = ROWS.filter((row) => !EXCLUDED.has(row.instruction.mnemonic) && !isControl(row));
+const USABLE: readonly OpcodeRow[] = ROWS.filter(
+  (row) => !EXCLUDED.has(row.instruction.mnemonic) && !isControl(row),
+);
 
 function isControl(row: OpcodeRow): boolean {
   const special = row.operands.some((code) => code === 'Cd' || code === 'Dd' || code === 'Sw');
@@ -73,7 +119,12 @@ function randomInstruction(random: Chance, bits: 16 | 32 | 64): number[] {
   const row = USABLE[random.below(USABLE.length)] as OpcodeRow;
   const words = row.key.split(' ');
   const bytes: number[] = [];
-  const mandatory = words.length > 1 && /^(NP|66|F3|F2|66F2)$/.test(words[0] as string) && !/^[/=mr]/.test(words[1] as string) ? words.shift() : undefined;
+  const mandatory =
+    words.length > 1 &&
+    /^(NP|66|F3|F2|66F2)$/.test(words[0] as string) &&
+    !/^[/=mr]/.test(words[1] as string)
+      ? words.shift()
+      : undefined;
   if (random.chance(5)) bytes.push(random.chance(50) ? 0x64 : 0x65);
   if (mandatory === '66' || mandatory === '66F2') bytes.push(0x66);
   else if (mandatory === undefined && random.chance(20)) bytes.push(0x66);
@@ -82,7 +133,12 @@ function randomInstruction(random: Chance, bits: 16 | 32 | 64): number[] {
   if (row.attributes.has('rep') && random.chance(40)) bytes.push(random.chance(50) ? 0xf3 : 0xf2);
   if (row.attributes.has('lock') && random.chance(10)) bytes.push(0xf0);
   if (bits === 64 && random.chance(50)) bytes.push(0x40 | random.below(16));
-  const map = words.length > 1 && /^0F(38|3A)?$/.test(words[0] as string) && !/^[/=mr]/.test(words[1] as string) ? (words.shift() as string) : '';
+  const map =
+    words.length > 1 &&
+    /^0F(38|3A)?$/.test(words[0] as string) &&
+    !/^[/=mr]/.test(words[1] as string)
+      ? (words.shift() as string)
+      : '';
   if (map !== '') bytes.push(0x0f);
   if (map === '0F38') bytes.push(0x38);
   if (map === '0F3A') bytes.push(0x3a);
@@ -92,12 +148,14 @@ function randomInstruction(random: Chance, bits: 16 | 32 | 64): number[] {
   if (row.operands[0]?.charAt(0) === 'J') {
     // Only a little forward: a stream comes to its end.
     bytes.push(random.below(12));
-    if (row.operands[0] === 'Jz') bytes.push(0, ...(bits === 16 || bytes.includes(0x66) ? [] : [0, 0]));
+    if (row.operands[0] === 'Jz')
+      bytes.push(0, ...(bits === 16 || bytes.includes(0x66) ? [] : [0, 0]));
     return bytes;
   }
   // Enough for any immediate; what is too much becomes other instructions.
   const tail = row.operands.filter((code) => /^[IJO]/.test(code)).length;
-  for (let i = 0; i < tail * 4; i++) bytes.push(random.chance(40) ? random.below(8) : random.below(256));
+  for (let i = 0; i < tail * 4; i++)
+    bytes.push(random.chance(40) ? random.below(8) : random.below(256));
   return bytes;
 }
 
@@ -116,9 +174,12 @@ function pushModrm(bytes: number[], extension: string, random: Chance, bits: 16 
   // Mostly base registers that point into the data area, with a small displacement.
   const base = [3, 6, 7][random.below(3)] as number;
   const mod = random.chance(70) ? 1 : random.below(3);
-  bytes.push((mod << 6) | (digit << 3) | (bits === 16 ? [4, 5, 7][random.below(3)] as number : base));
+  bytes.push(
+    (mod << 6) | (digit << 3) | (bits === 16 ? ([4, 5, 7][random.below(3)] as number) : base),
+  );
   if (mod === 1) bytes.push(random.below(256));
-  if (mod === 2) for (let i = 0; i < (bits === 16 ? 2 : 4); i++) bytes.push(i < 2 ? random.below(256) : 0);
+  if (mod === 2)
+    for (let i = 0; i < (bits === 16 ? 2 : 4); i++) bytes.push(i < 2 ? random.below(256) : 0);
 }
 
 /** A stream: instructions, then a counted loop back, then the way out. */
@@ -176,7 +237,8 @@ export class FuzzMachine {
     const { processor } = this;
     const { guestMemory: memory, state } = processor;
     const data = new Uint8Array(DATA_BYTES);
-    for (let i = 0; i < DATA_BYTES; i += 4) new DataView(data.buffer).setUint32(i, random.word(), true);
+    for (let i = 0; i < DATA_BYTES; i += 4)
+      new DataView(data.buffer).setUint32(i, random.word(), true);
     // A stream may have run, and written, anywhere.
     memory.writeFrom(0, EMPTY);
     memory.writeFrom(DATA, data);
@@ -187,7 +249,15 @@ export class FuzzMachine {
     this.#start(bits, random);
     for (let index = 0; index < 16; index++) {
       const isPointer = [3, 5, 6, 7].includes(index) || random.chance(30);
-      state.set('gpr', isPointer ? DATA + 0x4000 + random.below(0x4000) : random.chance(30) ? random.below(64) : random.word(), index);
+      state.set(
+        'gpr',
+        isPointer
+          ? DATA + 0x4000 + random.below(0x4000)
+          : random.chance(30)
+            ? random.below(64)
+            : random.word(),
+        index,
+      );
     }
     state.set('gpr', random.below(40), 1);
     state.set('gpr', bits === 16 ? 0x8000 : STACK, 4);
@@ -211,13 +281,36 @@ export class FuzzMachine {
       memory.write32(TABLES + 0x1000, (TABLES + 0x2000) | 7);
       for (let i = 0; i < 4; i++) memory.write32(TABLES + 0x2000 + i * 8, (i * 0x20_0000) | 0x87);
       // One page of the data area faults: what crosses into it must stop precisely.
-      processor.setLongMode({ rip: CODE, rsi: 0, rsp: STACK, cr3: TABLES, gdtBase: 0, gdtLimit: 0, codeSelector: 8, dataSelector: 16 });
+      processor.setLongMode({
+        rip: CODE,
+        rsi: 0,
+        rsp: STACK,
+        cr3: TABLES,
+        gdtBase: 0,
+        gdtLimit: 0,
+        codeSelector: 8,
+        dataSelector: 16,
+      });
     } else {
-      processor.setProtectedMode({ eip: CODE, esp: STACK, gdtBase: 0, gdtLimit: 0, codeSelector: 8, dataSelector: 16 });
+      processor.setProtectedMode({
+        eip: CODE,
+        esp: STACK,
+        gdtBase: 0,
+        gdtLimit: 0,
+        codeSelector: 8,
+        dataSelector: 16,
+      });
       if (bits === 16) this.#make16();
     }
     const { state } = processor;
-    for (const name of ['faultPending', 'exitReason', 'inhibitInterrupts', 'deliveryDepth', 'debugPending', 'nmiLatched'] as const) {
+    for (const name of [
+      'faultPending',
+      'exitReason',
+      'inhibitInterrupts',
+      'deliveryDepth',
+      'debugPending',
+      'nmiLatched',
+    ] as const) {
       state.set(name, 0);
     }
     state.set('idtrLimit', 0);
@@ -225,7 +318,15 @@ export class FuzzMachine {
     state.set('mxcsr', random.chance(80) ? 0x1f80 : 0x1f80 | (random.below(4) << 13));
     state.set('fpuControl', 0x37f);
     state.set('fpuStatus', 0);
-    for (const name of ['fpuLastOpcode', 'fpuLastIp', 'fpuLastDp', 'fpuLastCs', 'fpuLastDs', 'cr2'] as const) state.set(name, 0);
+    for (const name of [
+      'fpuLastOpcode',
+      'fpuLastIp',
+      'fpuLastDp',
+      'fpuLastCs',
+      'fpuLastDs',
+      'cr2',
+    ] as const)
+      state.set(name, 0);
     for (let index = 0; index < 8; index++) {
       state.set64('fpuSignificand', 0x8000_0000_0000_0000n | BigInt(random.word()), index);
       state.set('dr', index === 6 ? 0xffff_0ff0 : index === 7 ? 0x400 : 0, index);
@@ -250,8 +351,12 @@ export class FuzzMachine {
   #seen(end: string): Record<string, string> {
     const { processor } = this;
     const { state } = processor;
-    const seen: Record<string, string> = { end, flags: (processor.runtime.readFlags() >>> 0).toString(16) };
-    for (const [name, value] of Object.entries(state.save())) if (!PRIVATE_STATE.test(name)) seen[name] = value;
+    const seen: Record<string, string> = {
+      end,
+      flags: (processor.runtime.readFlags() >>> 0).toString(16),
+    };
+    for (const [name, value] of Object.entries(state.save()))
+      if (!PRIVATE_STATE.test(name)) seen[name] = value;
     const bytes = processor.guestMemory.hostBytes();
     const base = processor.guestMemory.hostOf(DATA);
     let sum = 0;
@@ -280,10 +385,12 @@ function setFloats(processor: Processor, random: Chance): void {
 }
 
 /** Names of what differs between two results. */
-export function differences(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] {
+export function differences(
+  a: Readonly<Record<string, string>>,
+  b: Readonly<Record<string, string>>,
+): string[] {
   return Object.keys(a).filter((name) => a[name] !== b[name]);
 }
-
 
 /** A thread that stops the processors now and then, for streams that never end. */
 export class StreamWatch {
@@ -294,7 +401,10 @@ export class StreamWatch {
       const words = workerData.words.map(({ buffer, byteOffset }) => new Int32Array(buffer, byteOffset, 1));
       setInterval(() => words.forEach((word) => Atomics.or(word, 0, workerData.stop)), workerData.period);`;
     const words = machines.map(({ processor }) => processor.pendingWord);
-    this.#worker = new Worker(code, { eval: true, workerData: { words, stop: PENDING.STOP, period: WATCH_PERIOD_MS } });
+    this.#worker = new Worker(code, {
+      eval: true,
+      workerData: { words, stop: PENDING.STOP, period: WATCH_PERIOD_MS },
+    });
   }
 
   async close(): Promise<void> {

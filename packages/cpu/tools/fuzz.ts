@@ -31,10 +31,13 @@ for (; done < wanted && reports < REPORTS_MAX; seed++) {
   const isEndless = first['end'] === 'running' || second['end'] === 'running';
   if (isEndless) endless++;
   const names = isEndless ? [] : differences(first, second);
-  if (process.env['FUZZ_TRACE']) console.error(seed, bits, first['end'], second['end'], ran, names.length);
+  if (process.env['FUZZ_TRACE'])
+    console.error(seed, bits, first['end'], second['end'], ran, names.length);
   if (names.length > 0) {
     reports++;
-    console.log(`seed ${seed}, ${bits} bits: ${names.map((name) => `${name} ${first[name]} / ${second[name]}`).join('\n  ')}`);
+    console.log(
+      `seed ${seed}, ${bits} bits: ${names.map((name) => `${name} ${first[name]} / ${second[name]}`).join('\n  ')}`,
+    );
     for (let at = 0; at < stream.length; ) {
       const decoded = decoder.decode(stream, at, stream.length, bits);
       if (typeof decoded === 'string') break;
@@ -43,6 +46,8 @@ for (; done < wanted && reports < REPORTS_MAX; seed++) {
     }
   }
 }
-console.log(`${done} instructions, seeds ${firstSeed} to ${seed - 1}, ${reports} differences, ${endless} endless`);
+console.log(
+  `${done} instructions, seeds ${firstSeed} to ${seed - 1}, ${reports} differences, ${endless} endless`,
+);
 await watch.close();
 process.exitCode = reports > 0 ? 1 : 0;
