@@ -4,9 +4,9 @@ import { createMemory, type Engine, PENDING, Processor } from '../src/index.ts';
 import { STATE } from '../src/state-layout.ts';
 
 /**
- * Differential fuzzing of the engines: random instruction streams in a loop, from a random state, run
- * by the interpreter and by the translator with everything translated at first sight. Registers,
- * flags, faults and memory must come out the same.
+ * Differential fuzzing of the engines: random instruction streams in a loop, from a random state,
+ * run by the interpreter and by the translator with everything translated at first sight.
+ * Registers, flags, faults and memory must come out the same.
  */
 
 const RAM_BYTES = 8 << 20;
