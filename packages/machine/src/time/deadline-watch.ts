@@ -17,6 +17,9 @@ const WORD_COUNT = 4;
 /** Distances are compared modulo 2^32 µs: a deadline further away becomes a look at the clock. */
 const AHEAD_MAX_US = 1e9;
 
+/** How far apart two threads may read the host's clock. */
+const CLOCK_SKEW_US = 2;
+
 /** What the timer thread sets when a deadline passes. */
 export interface PendingWord {
   readonly buffer: SharedArrayBuffer;
@@ -46,7 +49,9 @@ export class DeadlinePublisher {
       return;
     }
     const nowUs = this.#nowNs() / 1000;
-    const deadlineUs = Math.min(Math.max(deadlineNs / 1000, nowUs), nowUs + AHEAD_MAX_US) | 0;
+    // Rounded up: a processor that is woken before its deadline would only ask again.
+    const wantedUs = Math.min(Math.max(deadlineNs / 1000, nowUs), nowUs + AHEAD_MAX_US);
+    const deadlineUs = Math.ceil(wantedUs + CLOCK_SKEW_US) | 0;
     Atomics.store(this.#words, WORD.DEADLINE, deadlineUs);
     const wasArmed = Atomics.exchange(this.#words, WORD.IS_ARMED, 1) === 1;
     // A later deadline needs no waking: the watcher finds it when it wakes for the earlier one.
