@@ -38,7 +38,7 @@ export {
   translate,
   translatedPhysical,
 } from './paging';
-export { hotBlock, interpretOne, missHost, run, takeBail } from './run';
+export { hotBlock, interpretOne, missHost, needsAttention, run, takeBail } from './run';
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './strings';
 export * from './sse/index';
 export * from './system/index';

@@ -164,6 +164,13 @@ function interpret(block: u32, limit: u32): void {
   }
 }
 
+/** Whether a system instruction left something that only the run loop deals with. */
+export function needsAttention(): u32 {
+  if (load<i32>(base() + OFFSET_pending) | <i32>exitReason() | <i32>inhibitInterrupts()) return 1;
+  if (debugPending() != 0 || nmiLatched() != 0 || (modeKey() & MODE_SINGLE_STEP) != 0) return 1;
+  return interruptLine() != 0 && (systemFlags() & EFLAGS_IF) != 0 ? 1 : 0;
+}
+
 /** Runs until there is something for JavaScript to do. */
 export function run(): u32 {
   while (true) {

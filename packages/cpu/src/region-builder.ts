@@ -61,6 +61,7 @@ export class RegionBuilder extends Builder {
   #opStored = true;
   #exit: Label = 0;
   #chain: Label = 0;
+  #lookUp: Label = 0;
   readonly #loopLabels = new Map<number, Label>();
   readonly #mergeLabels = new Map<number, Label>();
 
@@ -105,10 +106,14 @@ export class RegionBuilder extends Builder {
   build(): Code {
     this.block((exit) => {
       this.#exit = exit;
-      this.block((chain) => {
-        this.#chain = chain;
-        this.#tree(0);
-        this.code.byte(OP.UNREACHABLE);
+      this.block((lookUp) => {
+        this.#lookUp = lookUp;
+        this.block((chain) => {
+          this.#chain = chain;
+          this.#tree(0);
+          this.code.byte(OP.UNREACHABLE);
+        });
+        this.#emitLeave();
       });
       this.#emitChain();
     });
@@ -192,22 +197,38 @@ export class RegionBuilder extends Builder {
     );
   }
 
-  /** Stores everything and goes on at TARGET: in its region when the jump cache knows one. */
-  #emitChain(): void {
+  /** Stores everything; TARGET, the RIP to go on at, becomes a linear address. */
+  #emitLeave(): void {
     this.#storeAll(this.#written | this.#stateMask);
     this.writeState('rip', this.#word(LOCAL.TARGET));
     this.when(this.readState('pending'), () => this.#return(STATUS.JUMP));
-    const flat = this.wide || (this.#mode & MODE.FLAT_CODE) !== 0;
-    const base = nodes.load(
-      OP.I32_LOAD,
-      32,
-      nodes.constant32(0),
-      this.fieldOffset('segEffBase', 1),
-    );
-    const linear = flat
-      ? this.#word(LOCAL.TARGET)
-      : nodes.binary(OP.I32_ADD, this.#word(LOCAL.TARGET), base);
-    this.setLocal(LOCAL.TARGET, linear);
+    if (!this.wide && !(this.#mode & MODE.FLAT_CODE)) this.#addCodeBase();
+  }
+
+  #addCodeBase(): void {
+    const base = this.#loadWord('segEffBase', 1);
+    this.setLocal(LOCAL.TARGET, nodes.binary(OP.I32_ADD, this.#word(LOCAL.TARGET), base));
+  }
+
+  /**
+   * After a system function that went well: on at nextRip, unless there is something for the run
+   * loop to look at. The function may have changed the mode, but not from or to long mode's width
+   * unless the code is 64-bit, whose addresses hold all others.
+   */
+  #leaveAfterSystem(): void {
+    if (!this.wide && this.#mode & MODE.LONG) {
+      this.#return(STATUS.SYSTEM);
+      return;
+    }
+    this.setLocal(LOCAL.TARGET, this.#loadWord('nextRip'));
+    this.writeState('rip', this.#word(LOCAL.TARGET));
+    this.when(this.invoke('needsAttention', []), () => this.#return(STATUS.JUMP));
+    this.#addCodeBase();
+    this.branch(this.#lookUp);
+  }
+
+  /** Goes on at the linear address TARGET: in its region when the jump cache knows one. */
+  #emitChain(): void {
     const low = this.wide
       ? nodes.operation(OP.I32_WRAP_I64, 32, [this.#word(LOCAL.TARGET)])
       : this.#word(LOCAL.TARGET);
@@ -362,7 +383,7 @@ export class RegionBuilder extends Builder {
       if (this.#ended) return;
       this.commit();
       if (this.#afterSystem) {
-        this.#return(STATUS.SYSTEM);
+        this.#leaveAfterSystem();
         return;
       }
       this.#at += decoded.length;

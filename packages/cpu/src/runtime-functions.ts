@@ -9,6 +9,7 @@ const SIGNATURES = {
   // flags.ts
   computeFlags: 'ill:i',
   condition: 'iill:i',
+  needsAttention: ':i',
   carryOf: 'ill:i',
   // memory.ts
   slowRead: 'li:l',
