@@ -14,7 +14,7 @@ import { flagCarry, flagCondition } from './flag-expressions.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import type { RegionBlock, RegionGraph } from './region-graph.ts';
-import { BLOCK, CPU_AREA, JUMP_CACHE, MODE, STATE, STATUS } from './state-layout.ts';
+import { BLOCK, CPU_AREA, EFLAGS, JUMP_CACHE, MODE, STATE, STATUS } from './state-layout.ts';
 import { Code, OP, TYPE, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
 
@@ -36,9 +36,6 @@ const LOCAL = {
   COUNT: 27,
 } as const;
 
-/** What the static analysis of a block's flags leaves for its instructions. */
-type Liveness = readonly boolean[];
-
 /** Builds the wasm function of one region. */
 export class RegionBuilder extends Builder {
   readonly #mode: number;
@@ -55,7 +52,7 @@ export class RegionBuilder extends Builder {
   #ended = false;
   #block!: RegionBlock;
   #blockIndex = 0;
-  #flagsDead = false;
+  #live: LiveFlags = { carry: true, rest: true };
   /** The flag operation when it is known here; the local has it when `#opStored`. */
   #op: number | undefined;
   #opStored = true;
@@ -378,7 +375,7 @@ export class RegionBuilder extends Builder {
       this.startInstruction(decoded);
       this.#ended = false;
       this.#afterSystem = false;
-      this.#flagsDead = live[position] === false;
+      this.#live = live[position] ?? { carry: true, rest: true };
       decoded.row.instruction.meaning(this, decoded.operands as never);
       if (this.#ended) return;
       this.commit();
@@ -494,7 +491,7 @@ export class RegionBuilder extends Builder {
       if (flags.b !== undefined) this.writeState('flagB', nodes.zeroExtended(flags.b, 64));
       return;
     }
-    if (this.#flagsDead) return;
+    if (!this.#live.carry && !this.#live.rest) return;
     if (flags.b !== undefined) this.emit(nodes.zeroExtended(flags.b, size));
     this.emit(nodes.zeroExtended(flags.a, size));
     if (!nodes.isConstant(flags.operation)) {
@@ -510,6 +507,21 @@ export class RegionBuilder extends Builder {
       this.code.byte(OP.LOCAL_SET);
       this.code.unsigned(LOCAL.FLAG_B);
     }
+  }
+
+  /** A rotation whose other flags nobody sees need not look at what they were. */
+  override flagsReplace(mask: number, bits: Value): void {
+    if (this.#afterSystem || this.#live.rest || !(mask & EFLAGS.CF)) {
+      super.flagsReplace(mask, bits);
+      return;
+    }
+    if (!this.#live.carry) return;
+    const value = nodes.binary(
+      OP.I32_AND,
+      nodes.zeroExtended(bits as Node, 32),
+      nodes.constant32(mask),
+    );
+    this.flags = { operation: nodes.constant32(0), a: this.let(value), b: undefined };
   }
 
   carry(): Node {
@@ -781,13 +793,14 @@ export class RegionBuilder extends Builder {
   }
 
   callTarget(target: Value | Operand): void {
-    if ('role' in target) {
-      this.commit();
-      if (this.size === 16 || (!this.wide && !(this.#mode & MODE.FLAT_CODE))) this.#goRelative();
-      else this.#leaveTo(this.#ripWord(this.#relativeHost()));
-      this.#ended = true;
-    } else {
+    if (!('role' in target)) {
       this.jump(target);
+    } else if (this.#isTargetChecked) {
+      this.jump(this.#relativeTarget());
+    } else {
+      this.commit();
+      this.#leaveTo(this.#ripWord(this.#relativeHost()));
+      this.#ended = true;
     }
   }
 
@@ -865,17 +878,44 @@ export class RegionBuilder extends Builder {
   }
 }
 
-/** For each instruction of a block, whether the flags it sets may be seen by anything. */
-function flagLiveness(instructions: readonly Decoded[]): Liveness {
-  const live = new Array<boolean>(instructions.length).fill(true);
-  let needed = true;
-  for (let index = instructions.length - 1; index >= 0; index--) {
-    const decoded = instructions[index] as Decoded;
-    const { instruction } = decoded.row;
-    live[index] = needed;
-    const touchesMemory = decoded.memory !== undefined && instruction.mnemonic !== 'lea';
-    if (instruction.usesFlags || !instruction.noFault || touchesMemory) needed = true;
-    else if (instruction.setsFlags) needed = false;
+/** Which flags may be seen after an instruction: CF, and the other five. */
+interface LiveFlags {
+  readonly carry: boolean;
+  readonly rest: boolean;
+}
+
+/** For each instruction of a block, the flags behind it that anything may see. */
+function flagLiveness(instructions: readonly Decoded[]): readonly LiveFlags[] {
+  const live: LiveFlags[] = [];
+  let needed: LiveFlags = { carry: true, rest: true };
+  for (const decoded of instructions.toReversed()) {
+    live.push(needed);
+    needed = neededBefore(decoded, needed);
   }
-  return live;
+  return live.reverse();
+}
+
+/** What must be true before an instruction, given what is needed after it. */
+function neededBefore(decoded: Decoded, after: LiveFlags): LiveFlags {
+  const { instruction } = decoded.row;
+  const touchesMemory = decoded.memory !== undefined && instruction.mnemonic !== 'lea';
+  // A fault shows the flags as they were before.
+  if (instruction.usesFlags || !instruction.noFault || touchesMemory)
+    return { carry: true, rest: true };
+  if (instruction.setsFlags) return { carry: false, rest: false };
+  if (instruction.keepsCarry) return { carry: after.carry, rest: false };
+  if (instruction.setsCarry) {
+    // A rotation by nothing, or by a register, may leave CF as it was.
+    const isSure = instruction.mnemonic.startsWith('b') || isShiftSure(decoded);
+    return { carry: !isSure && after.carry, rest: after.rest };
+  }
+  if (instruction.shifts && isShiftSure(decoded)) return { carry: false, rest: false };
+  return after;
+}
+
+/** Whether a shift's count is a constant that no operand size masks to zero. */
+function isShiftSure(decoded: Decoded): boolean {
+  const count = decoded.operands[1];
+  if (count?.kind !== 'immediate') return false;
+  return ((count.role === 'fixed' ? count.index : decoded.immediateLow) & 0x1f) !== 0;
 }

@@ -10,7 +10,13 @@ export type Operands = readonly [Operand, Operand, Operand, Operand];
 export interface Traits {
   /** It replaces all six arithmetic flags and reads none: earlier ones are dead. */
   readonly setsFlags?: boolean;
-  /** It reads flags, or keeps some of them. */
+  /** It replaces all but CF, which it keeps. */
+  readonly keepsCarry?: boolean;
+  /** It replaces CF (and OF), and keeps the others. */
+  readonly setsCarry?: boolean;
+  /** A shift: it replaces all six when its count is not zero, else none. */
+  readonly shifts?: boolean;
+  /** It reads flags, or keeps some of them in another way. */
   readonly usesFlags?: boolean;
   /** Control may leave the straight line. */
   readonly endsBlock?: boolean;

@@ -91,8 +91,8 @@ function step(by: 1 | -1): Meaning {
     s.flagsResult(result, s.or(s.or(s.zeroExtend(s.carry(), 32), adjust), overflow));
   };
 }
-export const INC = insn('inc', { usesFlags: true }, step(1));
-export const DEC = insn('dec', { usesFlags: true }, step(-1));
+export const INC = insn('inc', { keepsCarry: true, noFault: true }, step(1));
+export const DEC = insn('dec', { keepsCarry: true, noFault: true }, step(-1));
 
 export const NEG = insn('neg', FLAGS, (s, [dst]) => {
   const b = s.let(s.readForWrite(dst));
@@ -100,7 +100,9 @@ export const NEG = insn('neg', FLAGS, (s, [dst]) => {
   s.write(dst, s.sub(zero, b));
   s.flagsSub(zero, b);
 });
-export const NOT = insn('not', {}, (s, [dst]) => s.write(dst, s.not(s.readForWrite(dst))));
+export const NOT = insn('not', { noFault: true }, (s, [dst]) =>
+  s.write(dst, s.not(s.readForWrite(dst))),
+);
 
 /** CF = OF = `overflow`. */
 function multiplyFlags(s: Semantics, low: Value, overflow: Value): void {

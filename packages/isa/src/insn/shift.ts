@@ -54,9 +54,9 @@ function shift(kind: 'shl' | 'shr' | 'sar'): Meaning {
     s.flagsResultIf(any, result, carryOverflow(s, carry, overflow));
   };
 }
-const SHL = insn('shl', { usesFlags: true }, shift('shl'));
-const SHR = insn('shr', { usesFlags: true }, shift('shr'));
-const SAR = insn('sar', { usesFlags: true }, shift('sar'));
+const SHL = insn('shl', { shifts: true, noFault: true }, shift('shl'));
+const SHR = insn('shr', { shifts: true, noFault: true }, shift('shr'));
+const SAR = insn('sar', { shifts: true, noFault: true }, shift('sar'));
 
 /** ROL and ROR change CF and OF only. */
 function rotate(left: boolean): Meaning {
@@ -87,8 +87,8 @@ function rotate(left: boolean): Meaning {
     s.flagsReplaceIf(any, 0x801, carryOverflow(s, carry, overflow));
   };
 }
-const ROL = insn('rol', { usesFlags: true }, rotate(true));
-const ROR = insn('ror', { usesFlags: true }, rotate(false));
+const ROL = insn('rol', { setsCarry: true, noFault: true }, rotate(true));
+const ROR = insn('ror', { setsCarry: true, noFault: true }, rotate(false));
 
 /** RCL and RCR: rare; the runtime rotates through CF and leaves the new CF and OF in scratch. */
 function rotateCarry(name: 'rotateCarryLeft' | 'rotateCarryRight'): Meaning {
@@ -147,7 +147,7 @@ function bitTest(change: ((s: Semantics, a: Value, mask: Value) => Value) | unde
     s.flagsReplace(1, carry);
   };
 }
-const BIT = { usesFlags: true } as const;
+const BIT = { setsCarry: true, noFault: true } as const;
 const BT = insn('bt', BIT, bitTest(undefined));
 const BTS = insn(
   'bts',

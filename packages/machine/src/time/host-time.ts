@@ -22,8 +22,8 @@ export function hostTimeSource(): TimeSource {
 }
 
 /**
- * What `performance.now` lacks to the clock that all threads share, from the reading that took least
- * time. A thread that runs ahead of the timer thread would be woken too early, again and again.
+ * What `performance.now` lacks to the clock that all threads share, from the reading that took
+ * least time. A thread ahead of the timer thread would be woken too early, again and again.
  */
 function measureOffsetNs(): number {
   let offsetNs = 0;
