@@ -19,5 +19,3 @@
 @external("env", "cpuid") export declare function cpuid(): void;
 /** Decoded code of host page `page` overlapping bytes [first, last] is gone. */
 @external("env", "codeInvalidated") export declare function codeInvalidated(page: u32, first: u32, last: u32): void;
-/** For diagnosis while developing. */
-@external("env", "trace") export declare function trace(a: u32, b: u32): void;

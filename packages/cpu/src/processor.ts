@@ -184,7 +184,6 @@ export class Processor {
       random32: () => host.random() | 0,
       cpuid: () => this.#cpuid(),
       codeInvalidated: (page: number) => this.#code.invalidatePage(page >>> 0),
-      trace: () => undefined,
     };
   }
 

@@ -13,7 +13,6 @@ export interface RuntimeImports {
   random32(): number;
   cpuid(): void;
   codeInvalidated(page: number, first: number, last: number): void;
-  trace(a: number, b: number): void;
 }
 
 /** Functions of the AssemblyScript runtime that JavaScript calls. */

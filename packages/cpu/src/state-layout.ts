@@ -27,8 +27,6 @@ export const AREA = {
   /** State blocks of the processors. */
   CPU: 0x0180_0000,
   CPU_SIZE: 0x0280_0000,
-  /** First decoded block in each host page: u32 each. */
-  PAGE_BLOCKS: 0x0400_0000,
   /** Heads of the hash chains of blocks: u32 each. */
   BLOCK_HASH: 0x0440_0000,
   BLOCK_HASH_COUNT: 0x1_0000,
@@ -146,7 +144,6 @@ const ROWS = [
   ['interruptLine', 'u32'], // 1 while INTR is asserted.
   ['engine', 'u32'], // Executions of a block after which it is translated; 0 = never.
   ['mmuTwoStage', 'u32'], // 1: no shadow is kept across CR3 loads.
-  ['traceBlocks', 'u32'],
   // Shadow page tables of the current space: addresses of the tables in use at this privilege.
   ['readTable', 'u32'],
   ['writeTable', 'u32'],
@@ -291,7 +288,6 @@ export const BLOCK = {
   /** Executions by the interpreter. */
   COUNT: 12,
   HASH_NEXT: 16,
-  PAGE_NEXT: 20,
   /** Host page of the last byte when the (only) instruction crosses a page; else 0. */
   SECOND_PAGE: 24,
   /** Number of instructions. */
@@ -300,8 +296,6 @@ export const BLOCK = {
   BYTES: 32,
   /** 1 when its code was overwritten. */
   DEAD: 36,
-  /** Number that JavaScript knows it by. */
-  ID: 40,
   HEADER_SIZE: 64,
 } as const;
 

@@ -78,7 +78,7 @@ const EXCLUDED = new Set([
 ]);
 /** State that says how an engine works rather than what the guest sees. */
 const PRIVATE_STATE =
-  /^(stat|scratch|blockRip|blockPointer|generation|jumpKey|readTable|writeTable|fetchTable|space|engine|nextRip|flagA|flagB|flagOp|pending|exit|codeChanged|msrValue|faultIsTrap|traceBlocks|xmmScratch|deliveryDepth|deliveryVector|mmu)/;
+  /^(stat|scratch|blockRip|blockPointer|generation|jumpKey|readTable|writeTable|fetchTable|space|engine|nextRip|flagA|flagB|flagOp|pending|exit|codeChanged|msrValue|faultIsTrap|xmmScratch|deliveryDepth|deliveryVector|mmu)/;
 
 /** A small generator of random numbers with a seed (xorshift32). */
 export class Chance {

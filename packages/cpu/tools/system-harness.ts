@@ -105,7 +105,6 @@ export class SystemHarness {
       random32: nothing,
       cpuid: nothing,
       codeInvalidated: nothing,
-      trace: nothing,
     };
     const { environment } = instantiateRuntime({ module, memory, cpuBase: AREA.CPU, imports });
     this.#exports = environment as Record<string, Call>;

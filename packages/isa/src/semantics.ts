@@ -27,7 +27,7 @@ export type ResultSize = 32 | 64 | 128;
 export interface Semantics {
   /** Operand size of the instruction in bits. */
   readonly size: Size;
-  /** Address size in bits when known (translator), else undefined. */
+  /** Repeat prefix: 0 = none, 1 = F3 (REP, REPE), 2 = F2 (REPNE). */
   readonly repeat: 0 | 1 | 2;
 
   read(operand: Operand): Value;

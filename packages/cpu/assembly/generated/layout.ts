@@ -15,7 +15,6 @@ export const AREA_PT_POOL_COUNT: u32 = 16384;
 export const AREA_PT_ENTRY_SIZE: u32 = 192;
 export const AREA_CPU: u32 = 25165824;
 export const AREA_CPU_SIZE: u32 = 41943040;
-export const AREA_PAGE_BLOCKS: u32 = 67108864;
 export const AREA_BLOCK_HASH: u32 = 71303168;
 export const AREA_BLOCK_HASH_COUNT: u32 = 65536;
 export const AREA_CODE_POOL: u32 = 75497472;
@@ -102,12 +101,10 @@ export const BLOCK_MODE: u32 = 4;
 export const BLOCK_FUNCTION: u32 = 8;
 export const BLOCK_COUNT: u32 = 12;
 export const BLOCK_HASH_NEXT: u32 = 16;
-export const BLOCK_PAGE_NEXT: u32 = 20;
 export const BLOCK_SECOND_PAGE: u32 = 24;
 export const BLOCK_LENGTH: u32 = 28;
 export const BLOCK_BYTES: u32 = 32;
 export const BLOCK_DEAD: u32 = 36;
-export const BLOCK_ID: u32 = 40;
 export const BLOCK_HEADER_SIZE: u32 = 64;
 export const RECORD_HANDLER: u32 = 0;
 export const RECORD_OFFSET: u32 = 4;
@@ -519,141 +516,136 @@ export const OFFSET_mmuTwoStage: usize = 1076;
 @inline export function mmuTwoStage(): u32 { return load<u32>(cpuBase, 1076); }
 // @ts-ignore: decorator
 @inline export function setMmuTwoStage(v: u32): void { store<u32>(cpuBase, v, 1076); }
-export const OFFSET_traceBlocks: usize = 1080;
+export const OFFSET_readTable: usize = 1080;
 // @ts-ignore: decorator
-@inline export function traceBlocks(): u32 { return load<u32>(cpuBase, 1080); }
+@inline export function readTable(): u32 { return load<u32>(cpuBase, 1080); }
 // @ts-ignore: decorator
-@inline export function setTraceBlocks(v: u32): void { store<u32>(cpuBase, v, 1080); }
-export const OFFSET_readTable: usize = 1084;
+@inline export function setReadTable(v: u32): void { store<u32>(cpuBase, v, 1080); }
+export const OFFSET_writeTable: usize = 1084;
 // @ts-ignore: decorator
-@inline export function readTable(): u32 { return load<u32>(cpuBase, 1084); }
+@inline export function writeTable(): u32 { return load<u32>(cpuBase, 1084); }
 // @ts-ignore: decorator
-@inline export function setReadTable(v: u32): void { store<u32>(cpuBase, v, 1084); }
-export const OFFSET_writeTable: usize = 1088;
+@inline export function setWriteTable(v: u32): void { store<u32>(cpuBase, v, 1084); }
+export const OFFSET_fetchTable: usize = 1088;
 // @ts-ignore: decorator
-@inline export function writeTable(): u32 { return load<u32>(cpuBase, 1088); }
+@inline export function fetchTable(): u32 { return load<u32>(cpuBase, 1088); }
 // @ts-ignore: decorator
-@inline export function setWriteTable(v: u32): void { store<u32>(cpuBase, v, 1088); }
-export const OFFSET_fetchTable: usize = 1092;
+@inline export function setFetchTable(v: u32): void { store<u32>(cpuBase, v, 1088); }
+export const OFFSET_space: usize = 1092;
 // @ts-ignore: decorator
-@inline export function fetchTable(): u32 { return load<u32>(cpuBase, 1092); }
+@inline export function space(): u32 { return load<u32>(cpuBase, 1092); }
 // @ts-ignore: decorator
-@inline export function setFetchTable(v: u32): void { store<u32>(cpuBase, v, 1092); }
-export const OFFSET_space: usize = 1096;
+@inline export function setSpace(v: u32): void { store<u32>(cpuBase, v, 1092); }
+export const OFFSET_scratch: usize = 1096;
 // @ts-ignore: decorator
-@inline export function space(): u32 { return load<u32>(cpuBase, 1096); }
+@inline export function scratch(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1096); }
 // @ts-ignore: decorator
-@inline export function setSpace(v: u32): void { store<u32>(cpuBase, v, 1096); }
-export const OFFSET_scratch: usize = 1104;
+@inline export function setScratch(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1096); }
+export const OFFSET_statFills: usize = 1160;
 // @ts-ignore: decorator
-@inline export function scratch(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1104); }
+@inline export function statFills(): u64 { return load<u64>(cpuBase, 1160); }
 // @ts-ignore: decorator
-@inline export function setScratch(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1104); }
-export const OFFSET_statFills: usize = 1168;
+@inline export function setStatFills(v: u64): void { store<u64>(cpuBase, v, 1160); }
+export const OFFSET_statSlowReads: usize = 1168;
 // @ts-ignore: decorator
-@inline export function statFills(): u64 { return load<u64>(cpuBase, 1168); }
+@inline export function statSlowReads(): u64 { return load<u64>(cpuBase, 1168); }
 // @ts-ignore: decorator
-@inline export function setStatFills(v: u64): void { store<u64>(cpuBase, v, 1168); }
-export const OFFSET_statSlowReads: usize = 1176;
+@inline export function setStatSlowReads(v: u64): void { store<u64>(cpuBase, v, 1168); }
+export const OFFSET_statSlowWrites: usize = 1176;
 // @ts-ignore: decorator
-@inline export function statSlowReads(): u64 { return load<u64>(cpuBase, 1176); }
+@inline export function statSlowWrites(): u64 { return load<u64>(cpuBase, 1176); }
 // @ts-ignore: decorator
-@inline export function setStatSlowReads(v: u64): void { store<u64>(cpuBase, v, 1176); }
-export const OFFSET_statSlowWrites: usize = 1184;
+@inline export function setStatSlowWrites(v: u64): void { store<u64>(cpuBase, v, 1176); }
+export const OFFSET_statFaults: usize = 1184;
 // @ts-ignore: decorator
-@inline export function statSlowWrites(): u64 { return load<u64>(cpuBase, 1184); }
+@inline export function statFaults(): u64 { return load<u64>(cpuBase, 1184); }
 // @ts-ignore: decorator
-@inline export function setStatSlowWrites(v: u64): void { store<u64>(cpuBase, v, 1184); }
-export const OFFSET_statFaults: usize = 1192;
+@inline export function setStatFaults(v: u64): void { store<u64>(cpuBase, v, 1184); }
+export const OFFSET_statInterrupts: usize = 1192;
 // @ts-ignore: decorator
-@inline export function statFaults(): u64 { return load<u64>(cpuBase, 1192); }
+@inline export function statInterrupts(): u64 { return load<u64>(cpuBase, 1192); }
 // @ts-ignore: decorator
-@inline export function setStatFaults(v: u64): void { store<u64>(cpuBase, v, 1192); }
-export const OFFSET_statInterrupts: usize = 1200;
+@inline export function setStatInterrupts(v: u64): void { store<u64>(cpuBase, v, 1192); }
+export const OFFSET_statBlocks: usize = 1200;
 // @ts-ignore: decorator
-@inline export function statInterrupts(): u64 { return load<u64>(cpuBase, 1200); }
+@inline export function statBlocks(): u64 { return load<u64>(cpuBase, 1200); }
 // @ts-ignore: decorator
-@inline export function setStatInterrupts(v: u64): void { store<u64>(cpuBase, v, 1200); }
-export const OFFSET_statBlocks: usize = 1208;
+@inline export function setStatBlocks(v: u64): void { store<u64>(cpuBase, v, 1200); }
+export const OFFSET_statJumpMisses: usize = 1208;
 // @ts-ignore: decorator
-@inline export function statBlocks(): u64 { return load<u64>(cpuBase, 1208); }
+@inline export function statJumpMisses(): u64 { return load<u64>(cpuBase, 1208); }
 // @ts-ignore: decorator
-@inline export function setStatBlocks(v: u64): void { store<u64>(cpuBase, v, 1208); }
-export const OFFSET_statJumpMisses: usize = 1216;
+@inline export function setStatJumpMisses(v: u64): void { store<u64>(cpuBase, v, 1208); }
+export const OFFSET_statSpaceSwitches: usize = 1216;
 // @ts-ignore: decorator
-@inline export function statJumpMisses(): u64 { return load<u64>(cpuBase, 1216); }
+@inline export function statSpaceSwitches(): u64 { return load<u64>(cpuBase, 1216); }
 // @ts-ignore: decorator
-@inline export function setStatJumpMisses(v: u64): void { store<u64>(cpuBase, v, 1216); }
-export const OFFSET_statSpaceSwitches: usize = 1224;
+@inline export function setStatSpaceSwitches(v: u64): void { store<u64>(cpuBase, v, 1216); }
+export const OFFSET_statInterpreted: usize = 1224;
 // @ts-ignore: decorator
-@inline export function statSpaceSwitches(): u64 { return load<u64>(cpuBase, 1224); }
+@inline export function statInterpreted(): u64 { return load<u64>(cpuBase, 1224); }
 // @ts-ignore: decorator
-@inline export function setStatSpaceSwitches(v: u64): void { store<u64>(cpuBase, v, 1224); }
-export const OFFSET_statInterpreted: usize = 1232;
+@inline export function setStatInterpreted(v: u64): void { store<u64>(cpuBase, v, 1224); }
+export const OFFSET_fpuSignificand: usize = 1232;
 // @ts-ignore: decorator
-@inline export function statInterpreted(): u64 { return load<u64>(cpuBase, 1232); }
+@inline export function fpuSignificand(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1232); }
 // @ts-ignore: decorator
-@inline export function setStatInterpreted(v: u64): void { store<u64>(cpuBase, v, 1232); }
-export const OFFSET_fpuSignificand: usize = 1240;
+@inline export function setFpuSignificand(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1232); }
+export const OFFSET_fpuExponent: usize = 1296;
 // @ts-ignore: decorator
-@inline export function fpuSignificand(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1240); }
+@inline export function fpuExponent(i: u32): u16 { return load<u16>(cpuBase + (<usize>i << 1), 1296); }
 // @ts-ignore: decorator
-@inline export function setFpuSignificand(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1240); }
-export const OFFSET_fpuExponent: usize = 1304;
+@inline export function setFpuExponent(i: u32, v: u16): void { store<u16>(cpuBase + (<usize>i << 1), v, 1296); }
+export const OFFSET_fpuControl: usize = 1312;
 // @ts-ignore: decorator
-@inline export function fpuExponent(i: u32): u16 { return load<u16>(cpuBase + (<usize>i << 1), 1304); }
+@inline export function fpuControl(): u32 { return load<u32>(cpuBase, 1312); }
 // @ts-ignore: decorator
-@inline export function setFpuExponent(i: u32, v: u16): void { store<u16>(cpuBase + (<usize>i << 1), v, 1304); }
-export const OFFSET_fpuControl: usize = 1320;
+@inline export function setFpuControl(v: u32): void { store<u32>(cpuBase, v, 1312); }
+export const OFFSET_fpuStatus: usize = 1316;
 // @ts-ignore: decorator
-@inline export function fpuControl(): u32 { return load<u32>(cpuBase, 1320); }
+@inline export function fpuStatus(): u32 { return load<u32>(cpuBase, 1316); }
 // @ts-ignore: decorator
-@inline export function setFpuControl(v: u32): void { store<u32>(cpuBase, v, 1320); }
-export const OFFSET_fpuStatus: usize = 1324;
+@inline export function setFpuStatus(v: u32): void { store<u32>(cpuBase, v, 1316); }
+export const OFFSET_fpuTag: usize = 1320;
 // @ts-ignore: decorator
-@inline export function fpuStatus(): u32 { return load<u32>(cpuBase, 1324); }
+@inline export function fpuTag(): u32 { return load<u32>(cpuBase, 1320); }
 // @ts-ignore: decorator
-@inline export function setFpuStatus(v: u32): void { store<u32>(cpuBase, v, 1324); }
-export const OFFSET_fpuTag: usize = 1328;
+@inline export function setFpuTag(v: u32): void { store<u32>(cpuBase, v, 1320); }
+export const OFFSET_fpuLastOpcode: usize = 1324;
 // @ts-ignore: decorator
-@inline export function fpuTag(): u32 { return load<u32>(cpuBase, 1328); }
+@inline export function fpuLastOpcode(): u32 { return load<u32>(cpuBase, 1324); }
 // @ts-ignore: decorator
-@inline export function setFpuTag(v: u32): void { store<u32>(cpuBase, v, 1328); }
-export const OFFSET_fpuLastOpcode: usize = 1332;
+@inline export function setFpuLastOpcode(v: u32): void { store<u32>(cpuBase, v, 1324); }
+export const OFFSET_fpuLastIp: usize = 1328;
 // @ts-ignore: decorator
-@inline export function fpuLastOpcode(): u32 { return load<u32>(cpuBase, 1332); }
+@inline export function fpuLastIp(): u64 { return load<u64>(cpuBase, 1328); }
 // @ts-ignore: decorator
-@inline export function setFpuLastOpcode(v: u32): void { store<u32>(cpuBase, v, 1332); }
-export const OFFSET_fpuLastIp: usize = 1336;
+@inline export function setFpuLastIp(v: u64): void { store<u64>(cpuBase, v, 1328); }
+export const OFFSET_fpuLastDp: usize = 1336;
 // @ts-ignore: decorator
-@inline export function fpuLastIp(): u64 { return load<u64>(cpuBase, 1336); }
+@inline export function fpuLastDp(): u64 { return load<u64>(cpuBase, 1336); }
 // @ts-ignore: decorator
-@inline export function setFpuLastIp(v: u64): void { store<u64>(cpuBase, v, 1336); }
-export const OFFSET_fpuLastDp: usize = 1344;
+@inline export function setFpuLastDp(v: u64): void { store<u64>(cpuBase, v, 1336); }
+export const OFFSET_fpuLastCs: usize = 1344;
 // @ts-ignore: decorator
-@inline export function fpuLastDp(): u64 { return load<u64>(cpuBase, 1344); }
+@inline export function fpuLastCs(): u32 { return load<u32>(cpuBase, 1344); }
 // @ts-ignore: decorator
-@inline export function setFpuLastDp(v: u64): void { store<u64>(cpuBase, v, 1344); }
-export const OFFSET_fpuLastCs: usize = 1352;
+@inline export function setFpuLastCs(v: u32): void { store<u32>(cpuBase, v, 1344); }
+export const OFFSET_fpuLastDs: usize = 1348;
 // @ts-ignore: decorator
-@inline export function fpuLastCs(): u32 { return load<u32>(cpuBase, 1352); }
+@inline export function fpuLastDs(): u32 { return load<u32>(cpuBase, 1348); }
 // @ts-ignore: decorator
-@inline export function setFpuLastCs(v: u32): void { store<u32>(cpuBase, v, 1352); }
-export const OFFSET_fpuLastDs: usize = 1356;
+@inline export function setFpuLastDs(v: u32): void { store<u32>(cpuBase, v, 1348); }
+export const OFFSET_mxcsr: usize = 1352;
 // @ts-ignore: decorator
-@inline export function fpuLastDs(): u32 { return load<u32>(cpuBase, 1356); }
+@inline export function mxcsr(): u32 { return load<u32>(cpuBase, 1352); }
 // @ts-ignore: decorator
-@inline export function setFpuLastDs(v: u32): void { store<u32>(cpuBase, v, 1356); }
-export const OFFSET_mxcsr: usize = 1360;
+@inline export function setMxcsr(v: u32): void { store<u32>(cpuBase, v, 1352); }
+export const OFFSET_mxcsrPad: usize = 1356;
 // @ts-ignore: decorator
-@inline export function mxcsr(): u32 { return load<u32>(cpuBase, 1360); }
+@inline export function mxcsrPad(i: u32): u32 { return load<u32>(cpuBase + (<usize>i << 2), 1356); }
 // @ts-ignore: decorator
-@inline export function setMxcsr(v: u32): void { store<u32>(cpuBase, v, 1360); }
-export const OFFSET_mxcsrPad: usize = 1364;
-// @ts-ignore: decorator
-@inline export function mxcsrPad(i: u32): u32 { return load<u32>(cpuBase + (<usize>i << 2), 1364); }
-// @ts-ignore: decorator
-@inline export function setMxcsrPad(i: u32, v: u32): void { store<u32>(cpuBase + (<usize>i << 2), v, 1364); }
+@inline export function setMxcsrPad(i: u32, v: u32): void { store<u32>(cpuBase + (<usize>i << 2), v, 1356); }
 export const OFFSET_xmm: usize = 1376;
 // @ts-ignore: decorator
 @inline export function xmm(i: u32): v128 { return load<v128>(cpuBase + (<usize>i << 4), 1376); }
