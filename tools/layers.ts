@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   machine: ['base', 'core', 'cpu', 'devices', 'storage', 'network'],
   api: ['base'],
   server: ['base', 'core', 'api', 'machine', 'storage', 'network'],
-  cli: ['base', 'api', 'machine'],
+  cli: ['base', 'api', 'machine', 'storage'],
   web: ['base', 'api'],
 };
 

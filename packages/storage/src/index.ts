@@ -1,0 +1,1 @@
+export type { DiskImage, FailureStatus } from './image.ts';
