@@ -19,7 +19,7 @@ export type BlockRequest =
     }
   /** Durable afterwards: every write that was completed before this request was submitted. */
   | { readonly kind: 'flush' }
-  /** The sectors' contents are of no use any more (TRIM, UNMAP); later reads give zeros or old data. */
+  /** The contents are of no use any more (TRIM, UNMAP); later reads give zeros or old data. */
   | { readonly kind: 'discard'; readonly offsetBytes: number; readonly lengthBytes: number }
   /** Later reads give zeros; `mayDiscard` allows to give the room back. */
   | {
