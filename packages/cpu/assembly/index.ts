@@ -31,6 +31,7 @@ export {
   fetchHost,
   flushAll,
   invalidateLinear,
+  probeFetch,
   protectPage,
   resetPaging,
   selectTables,
@@ -38,7 +39,7 @@ export {
   translate,
   translatedPhysical,
 } from './paging';
-export { hotBlock, interpretOne, missHost, needsAttention, run, takeBail } from './run';
+export { hotBlock, interpretOne, isMisfit, missHost, needsAttention, run, takeBail } from './run';
 export { stringCompare, stringLoad, stringMove, stringScan, stringStore } from './strings';
 export * from './sse/index';
 export * from './system/index';

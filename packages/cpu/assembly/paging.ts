@@ -6,7 +6,7 @@
 // pageTableWritten(); and every write entry is on a list that starts at its host page, so all of
 // them can be found when that page becomes a page table or code.
 
-import { PF, raise } from './fault';
+import { PF, faulted, raise } from './fault';
 import {
   AREA_PAGE_INFO,
   AREA_PHYS_MAP,
@@ -39,6 +39,7 @@ import {
   a20Mask,
   base,
   cr0,
+  cr2,
   cr3,
   cr4,
   efer,
@@ -48,6 +49,7 @@ import {
   mmuTwoStage,
   modeKey,
   setCr2,
+  setFaultPending,
   setFetchTable,
   setGeneration,
   setJumpKey,
@@ -567,6 +569,53 @@ export function fetchHost(linear: u64, user: bool): u32 {
   const host = physicalToHost(walkPhysical);
   if (host) fillEntry(table, linear, host);
   return host;
+}
+
+/**
+ * Host address of the code at `linear` when an instruction fetch there would succeed and change
+ * nothing that a guest can see; else 0.
+ */
+export function probeFetch(linear: u64, user: bool): u32 {
+  const entry = fetchTable() + (<u32>(linear >> 8) & 0xfff0);
+  if (load<u64>(entry) == (linear & ~(<u64>0xfff))) return <u32>linear + load<u32>(entry, 8);
+  if (!isFetchReady(linear, user)) return 0;
+  const address = cr2();
+  const host = fetchHost(linear, user);
+  if (faulted()) {
+    // A reserved bit is set.
+    setFaultPending(0);
+    setCr2(address);
+  }
+  return host;
+}
+
+/** Whether every entry on the way allows a fetch and has been accessed before. */
+function isFetchReady(linear: u64, user: bool): bool {
+  const mode = pagingMode();
+  if (mode == 0) return true;
+  const wanted = PTE_P | PTE_A | (user ? PTE_U : 0);
+  const isWide = mode != 1;
+  const bitsPerLevel: u64 = isWide ? 9 : 10;
+  let shift: u64 = mode == 3 ? 39 : mode == 2 ? 30 : 22;
+  let table = cr3() & (mode == 2 ? 0xffff_ffe0 : mode == 1 ? 0xffff_f000 : ADDRESS_MASK);
+  let isUser = true;
+  while (true) {
+    const index = (linear >> shift) & (mode == 2 && shift == 30 ? 3 : (<u64>1 << bitsPerLevel) - 1);
+    const host = physicalToHost(table + (isWide ? index << 3 : index << 2));
+    if (!host) return false;
+    const entry = isWide ? load<u64>(host) : <u64>load<u32>(host);
+    const isPdpte = mode == 2 && shift == 30; // It has no rights and no accessed bit.
+    if (!isPdpte) {
+      if ((entry & wanted) != wanted || (entry & PTE_NX) != 0) return false;
+      isUser = isUser && (entry & PTE_U) != 0;
+    } else if ((entry & PTE_P) == 0) {
+      return false;
+    }
+    if (shift == 12 || (!isPdpte && (entry & PTE_PS) != 0)) break;
+    table = entry & (isWide ? ADDRESS_MASK : 0xffff_f000);
+    shift -= bitsPerLevel;
+  }
+  return user || !isUser || (cr4() & CR4_SMEP) == 0;
 }
 
 /** Picks the tables of the current space for the current privilege. */

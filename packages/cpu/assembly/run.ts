@@ -11,8 +11,10 @@ import {
   BLOCK_HEADER_SIZE,
   BLOCK_HOST,
   BLOCK_LENGTH,
+  BLOCK_MISFITS,
   BLOCK_MODE,
   BLOCK_MODE_MASK,
+  BLOCK_PAGES,
   BLOCK_SECOND_PAGE,
   CPU_AREA_JUMP_CACHE,
   EFLAGS_IF,
@@ -23,6 +25,7 @@ import {
   MODE_SINGLE_STEP,
   PENDING_INTERRUPT,
   PENDING_NMI,
+  PENDING_UNWIND,
   RECORD_HANDLER,
   RECORD_NEXT,
   RECORD_OFFSET,
@@ -71,7 +74,7 @@ import {
   MODE_USER,
 } from './generated/layout';
 import { acknowledgeInterrupt } from './imports';
-import { fetchHost } from './paging';
+import { fetchHost, probeFetch } from './paging';
 import { beginSingleStep, checkInstructionBreakpoint, noteSingleStep } from './system/debug';
 import { deliverDebug, deliverFault, deliverInterrupt, deliverNmi } from './system/interrupts';
 
@@ -101,6 +104,25 @@ export function blockHash(host: u32): u32 {
   return AREA_BLOCK_HASH + (((host ^ (host >> 13)) & (AREA_BLOCK_HASH_COUNT - 1)) << 2);
 }
 
+/** Whether the last block found may run translated: its other pages are mapped as it wants. */
+let fits: bool = true;
+
+/** Whether a block was found so often with its other pages mapped otherwise that it gives them up. */
+export function isMisfit(block: u32): u32 {
+  return load<u32>(block, BLOCK_MISFITS) >= engine() ? 1 : 0;
+}
+
+function pagesFit(block: u32, linear: u64, user: bool): bool {
+  const list = load<u32>(block, BLOCK_PAGES);
+  if (list == 0) return true;
+  const end = list + 4 + (load<u32>(list) << 3);
+  for (let at = list + 4; at < end; at += 8) {
+    const page = (linear & ~(<u64>0xfff)) + (<i64>load<i32>(at) << 12);
+    if (probeFetch(page, user) >> 12 != load<u32>(at, 4)) return false;
+  }
+  return true;
+}
+
 /** The block at CS:RIP; 0 with a fault pending, or when the code has to be decoded. */
 function findBlock(): u32 {
   const linear = segEffBase(SREG_CS) + rip();
@@ -110,7 +132,10 @@ function findBlock(): u32 {
   const entry = base() + CPU_AREA_JUMP_CACHE + (index << 4);
   if (load<u64>(entry) == linear && load<u32>(entry, 8) == key) {
     const block = load<u32>(entry, 12);
-    if (load<u32>(block, BLOCK_DEAD) == 0) return block;
+    if (load<u32>(block, BLOCK_DEAD) == 0) {
+      fits = true;
+      return block;
+    }
   }
   setStatJumpMisses(statJumpMisses() + 1);
   const user = (modeKey() & MODE_USER) != 0;
@@ -130,7 +155,8 @@ function findBlock(): u32 {
     }
     block = load<u32>(block, BLOCK_HASH_NEXT);
   }
-  if (block) {
+  fits = block == 0 || pagesFit(block, linear, user);
+  if (block != 0 && fits) {
     store<u64>(entry, linear);
     store<u32>(entry, key, 8);
     store<u32>(entry, block, 12);
@@ -186,8 +212,8 @@ export function run(): u32 {
     if (waiting & ~PENDING_INTERRUPT) {
       // An NMI is latched until IRET lifts the mask. [SDM] vol. 3A §6.7.1.
       if (waiting & PENDING_NMI) setNmiLatched(1);
-      if (waiting & ~(PENDING_INTERRUPT | PENDING_NMI)) return RUN_SERVICE;
-      atomic.and<i32>(base() + OFFSET_pending, <i32>~PENDING_NMI);
+      if (waiting & ~(PENDING_INTERRUPT | PENDING_NMI | PENDING_UNWIND)) return RUN_SERVICE;
+      atomic.and<i32>(base() + OFFSET_pending, <i32>~(PENDING_NMI | PENDING_UNWIND));
     }
     if (nmiLatched() != 0 && nmiMasked() == 0 && single == 0) {
       setNmiLatched(0);
@@ -226,8 +252,16 @@ export function run(): u32 {
       continue;
     }
     const translated = load<u32>(block, BLOCK_FUNCTION);
-    if (translated) {
-      const status = call_indirect<u32>(translated, block);
+    if (translated != 0 && !fits) {
+      const misfits = load<u32>(block, BLOCK_MISFITS) + 1;
+      store<u32>(block, misfits, BLOCK_MISFITS);
+      if (misfits == engine()) {
+        hot = block;
+        return RUN_TRANSLATE;
+      }
+      interpret(block, 0xffff);
+    } else if (translated) {
+      const status = call_indirect<u32>(translated, block, 0);
       if (status == STATUS_SYSTEM) {
         if (!faulted()) setRip(nextRip());
       } else if (status == STATUS_BAIL) {

@@ -92,7 +92,7 @@ export class CodeCache {
         const next = second();
         if (next === 0) return false;
         secondPage = next >>> 12;
-        decoded = this.#decodeAcross(at, pageEnd, next, bits);
+        decoded = decodeAcross(this.#decoder, this.#bytes, { host: at, next, bits });
       }
       if (decoded === 'invalid' || decoded === 'truncated') {
         if (length > 0) break;
@@ -115,19 +115,6 @@ export class CodeCache {
     return true;
   }
 
-  #decodeAcross(
-    at: number,
-    pageEnd: number,
-    next: number,
-    bits: 16 | 32 | 64,
-  ): Decoded | DecodeFailure {
-    const joined = new Uint8Array(32);
-    const first = pageEnd - at;
-    joined.set(this.#bytes.subarray(at, pageEnd));
-    joined.set(this.#bytes.subarray(next, next + 32 - first), first);
-    return this.#decoder.decode(joined, 0, 32, bits);
-  }
-
   #enter(
     block: number,
     code: { host: number; mode: number; length: number; bytes: number; secondPage: number },
@@ -141,6 +128,8 @@ export class CodeCache {
     v.setUint32(block + BLOCK.LENGTH, code.length, true);
     v.setUint32(block + BLOCK.BYTES, code.bytes, true);
     v.setUint32(block + BLOCK.DEAD, 0, true);
+    v.setUint32(block + BLOCK.PAGES, 0, true);
+    v.setUint32(block + BLOCK.MISFITS, 0, true);
     const head = this.#hashHead(code.host);
     v.setUint32(block + BLOCK.HASH_NEXT, v.getUint32(head, true), true);
     v.setUint32(head, block, true);
@@ -152,6 +141,21 @@ export class CodeCache {
       this.#link(code.secondPage, block);
       this.markCode(code.secondPage * PAGE, Math.max(code.bytes - inFirst, 1));
     }
+  }
+
+  /** The block that begins at a host address; 0 when there is none. */
+  find(host: number, mode: number): number {
+    const v = this.#view;
+    let block = v.getUint32(this.#hashHead(host), true);
+    while (block !== 0) {
+      if (
+        v.getUint32(block + BLOCK.HOST, true) === host &&
+        v.getUint32(block + BLOCK.MODE, true) === mode
+      )
+        return block;
+      block = v.getUint32(block + BLOCK.HASH_NEXT, true);
+    }
+    return 0;
   }
 
   #link(page: number, block: number): void {
@@ -226,9 +230,32 @@ export class CodeCache {
     v.setUint8(at + RECORD.SCALE, memory.scale);
   }
 
-  /** Takes a block's translation, made at `tableSlot`. */
-  setFunction(block: number, tableSlot: number): void {
-    this.#view.setUint32(block + BLOCK.FUNCTION, tableSlot, true);
+  /**
+   * Takes a block's translation, made at `tableSlot` from code on `pages`: host pages by distance
+   * in linear pages. It replaces the one that the block had.
+   */
+  setFunction(block: number, tableSlot: number, pages: ReadonlyMap<number, number>): void {
+    const v = this.#view;
+    const old = v.getUint32(block + BLOCK.FUNCTION, true);
+    if (old !== 0) this.#release(old);
+    const others = [...pages].filter(([index]) => index !== 0);
+    const list = others.length === 0 ? 0 : this.#next;
+    const next = (list + 4 + others.length * 8 + 7) & ~7;
+    if (next > AREA.CODE_POOL + AREA.CODE_POOL_SIZE) {
+      this.#release(tableSlot);
+      this.clear();
+      return;
+    }
+    v.setUint32(block + BLOCK.PAGES, list, true);
+    v.setUint32(block + BLOCK.FUNCTION, tableSlot, true);
+    if (list === 0) return;
+    v.setUint32(list, others.length, true);
+    for (const [position, [index, page]] of others.entries()) {
+      v.setInt32(list + 4 + position * 8, index, true);
+      v.setUint32(list + 8 + position * 8, page, true);
+      this.#link(page, block);
+    }
+    this.#next = next;
   }
 
   /** Bytes of a host page changed: what was decoded from the page is forgotten. */
@@ -257,9 +284,14 @@ export class CodeCache {
     const slot = v.getUint32(block + BLOCK.FUNCTION, true);
     if (slot !== 0) this.#release(slot);
     v.setUint32(block + BLOCK.FUNCTION, 0, true);
-    const second = v.getUint32(block + BLOCK.SECOND_PAGE, true);
     this.#pages.get(host >>> 12)?.delete(block);
+    const second = v.getUint32(block + BLOCK.SECOND_PAGE, true);
     if (second !== 0) this.#pages.get(second)?.delete(block);
+    const list = v.getUint32(block + BLOCK.PAGES, true);
+    const count = list === 0 ? 0 : v.getUint32(list, true);
+    for (let position = 0; position < count; position++) {
+      this.#pages.get(v.getUint32(list + 8 + position * 8, true))?.delete(block);
+    }
   }
 
   /** Forgets everything. Only between two blocks. */
@@ -275,6 +307,19 @@ export class CodeCache {
   get usedBytes(): number {
     return this.#next - AREA.CODE_POOL;
   }
+}
+
+/** Decodes an instruction that begins at `host` and goes on at `next`, in another page. */
+export function decodeAcross(
+  decoder: Decoder,
+  bytes: Uint8Array,
+  { host, next, bits }: { host: number; next: number; bits: 16 | 32 | 64 },
+): Decoded | DecodeFailure {
+  const joined = new Uint8Array(32);
+  const first = PAGE - (host % PAGE);
+  joined.set(bytes.subarray(host, host + first));
+  joined.set(bytes.subarray(next, next + 32 - first), first);
+  return decoder.decode(joined, 0, 32, bits);
 }
 
 /** Byte offset in the state block of a register operand. */

@@ -1,6 +1,6 @@
 import type { Decoded } from '@umbra/isa';
 import { HandlerBuilder, type HandlerMode, handlerKey } from './handler-builder.ts';
-import { ModuleBuilder, REGION_SIGNATURE } from './wasm/module.ts';
+import { HANDLER_SIGNATURE, ModuleBuilder } from './wasm/module.ts';
 
 /** Gives generated functions their places in the table and instantiates modules of them. */
 export interface FunctionPlacer {
@@ -37,7 +37,7 @@ export class HandlerStore {
     const builder = new HandlerBuilder({ module: this.#pending, cpuBase: this.#cpuBase, mode });
     const locals = builder.build(decoded);
     const slot = this.#placer.allocate();
-    this.#pending.define(REGION_SIGNATURE, locals, builder.code, slot);
+    this.#pending.define(HANDLER_SIGNATURE, locals, builder.code, slot);
     this.#slots.set(key, slot);
     return slot;
   }

@@ -14,7 +14,7 @@ import { PhysicalMemory } from './physical-memory.ts';
 import { FIRST_TABLE_SLOT, instantiateRuntime, type Runtime, TABLE_SLOTS } from './runtime.ts';
 import { RUNTIME_FUNCTIONS } from './runtime-functions.ts';
 import { StateView } from './state.ts';
-import { AREA, BLOCK_MODE, EXIT, MODE, PENDING, STATE } from './state-layout.ts';
+import { AREA, BLOCK_MODE, EXIT, MODE, PENDING, SREG, STATE } from './state-layout.ts';
 import { Translator } from './translator.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
 
@@ -183,7 +183,10 @@ export class Processor {
       writeCr8: (value: number) => host.writeCr8(value),
       random32: () => host.random() | 0,
       cpuid: () => this.#cpuid(),
-      codeInvalidated: (page: number) => this.#code.invalidatePage(page >>> 0),
+      codeInvalidated: (page: number) => {
+        this.#code.invalidatePage(page >>> 0);
+        Atomics.or(this.#pending, 0, PENDING.UNWIND);
+      },
     };
   }
 
@@ -264,11 +267,33 @@ export class Processor {
       case RUN.DECODE:
         return this.#decode();
       case RUN.TRANSLATE:
-        this.#translator.translate(runtime.hotBlock() >>> 0);
+        this.#translate(runtime.hotBlock() >>> 0);
         return undefined;
       default:
         return this.#exit();
     }
+  }
+
+  #translate(block: number): void {
+    const { state } = this;
+    const mode = state.get('modeKey');
+    const linear = state.get64('segEffBase', SREG.CS) + state.get64('rip');
+    const user = mode & MODE.USER ? 1 : 0;
+    // A block whose pages keep being mapped otherwise is translated from its own page alone.
+    const isAlone = this.#runtime.isMisfit(block) !== 0;
+    const isWide = (mode & MODE.CODE_SIZE) === 2;
+    const hasNeighbours = !isAlone && (isWide || (mode & MODE.FLAT_CODE) !== 0);
+    this.#translator.translate(block, {
+      takesUnknown: this.#threshold === 1,
+      hostPage: (index) => {
+        if (!hasNeighbours) return 0;
+        const page = BigInt.asIntN(64, (linear & ~0xfffn) + BigInt(index) * 0x1000n);
+        const isOutside = isWide
+          ? page !== BigInt.asIntN(48, page)
+          : page !== BigInt.asUintN(32, page);
+        return isOutside ? 0 : this.#runtime.probeFetch(BigInt.asUintN(64, page), user) >>> 12;
+      },
+    });
   }
 
   #serve(): RunExit | undefined {

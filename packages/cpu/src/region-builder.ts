@@ -13,45 +13,80 @@ import { registerOffset } from './code-cache.ts';
 import { flagCarry, flagCondition } from './flag-expressions.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
-import type { RegionBlock, RegionGraph } from './region-graph.ts';
-import { BLOCK, CPU_AREA, EFLAGS, JUMP_CACHE, MODE, STATE, STATUS } from './state-layout.ts';
+import { isCallNested, type RegionBlock, type RegionGraph } from './region-graph.ts';
+import {
+  BLOCK,
+  CALL_DEPTH_MAX,
+  CPU_AREA,
+  EFLAGS,
+  JUMP_CACHE,
+  MODE,
+  STATE,
+  STATUS,
+} from './state-layout.ts';
 import { Code, OP, TYPE, type WasmType } from './wasm/code.ts';
-import type { ModuleBuilder } from './wasm/module.ts';
+import { type ModuleBuilder, REGION_SIGNATURE } from './wasm/module.ts';
 
-/** Local indices: parameter 0 is the block; registers follow, then the region's own. */
+/** Local indices: two parameters; registers follow, then the region's own. */
 const LOCAL = {
-  GPR: 1,
-  FLAG_OP: 17,
-  FLAG_A: 18,
-  FLAG_B: 19,
+  BLOCK: 0,
+  /** How many regions wait for this one's return. */
+  CALL_DEPTH: 1,
+  GPR: 2,
+  FLAG_OP: 18,
+  FLAG_A: 19,
+  FLAG_B: 20,
   /** RIP of the entry: the region may be mapped anywhere. */
-  RIP: 20,
-  READ_TABLE: 21,
-  WRITE_TABLE: 22,
+  RIP: 21,
+  READ_TABLE: 22,
+  WRITE_TABLE: 23,
   /** Offset from the entry of the instruction that an exit leaves at. */
-  DELTA: 23,
-  STATUS: 24,
-  TARGET: 25,
-  ENTRY: 26,
-  COUNT: 27,
+  DELTA: 24,
+  STATUS: 25,
+  TARGET: 26,
+  ENTRY: 27,
+  /** The jump key that the region runs under. */
+  KEY: 28,
+  COUNT: 29,
 } as const;
+
+/** The bit of the flags in a mask of registers. */
+const FLAGS_BIT = 1 << 16;
+
+/** What differs from the state block: by the current block so far, or since its beginning too. */
+interface Dirty {
+  readonly block: number;
+  readonly mask: number;
+  readonly hasInherited: boolean;
+}
+
+/** A place in the body whose code is known only when the whole region is. */
+type Gap =
+  /** Stores the registers and flags that may differ from the state block. */
+  | { readonly kind: 'store'; readonly position: number; readonly dirty: Dirty }
+  /** Loads all registers and flags that the region uses. */
+  | { readonly kind: 'load'; readonly position: number }
+  /** The index of the region's own function. */
+  | { readonly kind: 'self'; readonly position: number };
 
 /** Builds the wasm function of one region. */
 export class RegionBuilder extends Builder {
   readonly #mode: number;
   readonly #graph: RegionGraph;
-  readonly #entry: number;
   readonly #words: WasmType;
-  /** Registers that the region reads or writes, as far as known: bit n = register n. */
+  /** Registers, and the flags, that the region reads or writes: bit n = register n. */
   #used = 0;
   #written = 0;
-  #stateMask: number;
-  needsState = false;
+  #hasCalls = false;
   #at = 0;
   #afterSystem = false;
   #ended = false;
   #block!: RegionBlock;
   #blockIndex = 0;
+  #dirty = 0;
+  #inheritsDirty = true;
+  readonly #gaps: Gap[] = [];
+  readonly #edges: (Dirty & { readonly to: number })[] = [];
   #live: LiveFlags = { carry: true, rest: true };
   /** The flag operation when it is known here; the local has it when `#opStored`. */
   #op: number | undefined;
@@ -67,8 +102,6 @@ export class RegionBuilder extends Builder {
     cpuBase: number;
     mode: number;
     graph: RegionGraph;
-    entry: number;
-    stateMask: number;
   }) {
     super({
       module: options.module,
@@ -78,25 +111,16 @@ export class RegionBuilder extends Builder {
     });
     this.#mode = options.mode;
     this.#graph = options.graph;
-    this.#entry = options.entry;
-    this.#stateMask = options.stateMask;
     this.#words = this.wide ? TYPE.I64 : TYPE.I32;
   }
 
-  get writtenRegisters(): number {
-    return this.#written;
-  }
-
-  get usedRegisters(): number {
-    return this.#used;
-  }
-
-  /** Types of all locals behind the parameter. */
+  /** Types of all locals behind the parameters. */
   get allLocals(): readonly WasmType[] {
     const word = this.#words;
-    const own: WasmType[] = new Array<WasmType>(16).fill(word);
-    own.push(TYPE.I32, word, word, word, TYPE.I32, TYPE.I32, TYPE.I32, TYPE.I32, word, TYPE.I32);
-    return [...own, ...this.localTypes];
+    const { I32 } = TYPE;
+    const registers = new Array<WasmType>(16).fill(word);
+    const own = [I32, word, word, word, I32, I32, I32, I32, word, I32, I32];
+    return [...registers, ...own, ...this.localTypes];
   }
 
   /** The whole function body. */
@@ -114,16 +138,64 @@ export class RegionBuilder extends Builder {
       });
       this.#emitChain();
     });
-    this.#storeAll(this.#written | this.#stateMask);
+    this.#storeAll(this.#written);
     this.writeState('rip', this.#ripSum(nodes.local(LOCAL.DELTA, 32)));
     this.emit(nodes.local(LOCAL.STATUS, 32));
-    const body = new Code();
+    return this.#assemble();
+  }
+
+  /** Puts the prologue before the body and fills its gaps. */
+  #assemble(): Code {
     const rest = this.code.view().slice();
-    this.code.clear();
-    this.#emitPrologue();
-    body.append(this.code);
-    body.raw(rest);
+    const dirtyAtEntry = this.#solveDirty();
+    const body = new Code();
+    const emitInto = (emit: () => void) => {
+      this.code.clear();
+      emit();
+      body.append(this.code);
+    };
+    emitInto(() => this.#emitPrologue());
+    let from = 0;
+    for (const gap of this.#gaps) {
+      body.raw(rest.subarray(from, gap.position));
+      from = gap.position;
+      emitInto(() => {
+        if (gap.kind === 'self') this.code.unsigned(this.module.firstIndex);
+        else if (gap.kind === 'load') this.#loadAll();
+        else this.#storeAll(dirtyMask(gap.dirty, dirtyAtEntry));
+      });
+    }
+    body.raw(rest.subarray(from));
     return body;
+  }
+
+  /** For each block, what may differ from the state block when it begins. */
+  #solveDirty(): number[] {
+    const dirty = this.#graph.blocks.map(() => 0);
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (const edge of this.#edges) {
+        const old = dirty[edge.to] as number;
+        const mask = old | dirtyMask(edge, dirty);
+        if (mask !== old) changed = true;
+        dirty[edge.to] = mask;
+      }
+    }
+    return dirty;
+  }
+
+  #dirtyNow(): Dirty {
+    return { block: this.#blockIndex, mask: this.#dirty, hasInherited: this.#inheritsDirty };
+  }
+
+  #storeDirty(): void {
+    this.#gaps.push({ kind: 'store', position: this.code.length, dirty: this.#dirtyNow() });
+  }
+
+  /** From here on locals and the state block agree. */
+  #noteClean(): void {
+    this.#dirty = 0;
+    this.#inheritsDirty = false;
   }
 
   #word(index: number): Node {
@@ -131,13 +203,22 @@ export class RegionBuilder extends Builder {
   }
 
   #emitPrologue(): void {
-    for (let index = 0; index < 16; index++) {
-      if ((this.#used | this.#written | this.#stateMask) & (1 << index)) this.#loadRegister(index);
-    }
-    this.#loadFlags();
+    this.#loadAll();
     this.setLocal(LOCAL.RIP, this.#loadWord('rip'));
     this.setLocal(LOCAL.READ_TABLE, this.readState('readTable'));
     this.setLocal(LOCAL.WRITE_TABLE, this.readState('writeTable'));
+    if (this.#hasCalls) this.setLocal(LOCAL.KEY, this.readState('jumpKey'));
+  }
+
+  #loadAll(): void {
+    const mask = this.#used | this.#written;
+    for (let index = 0; index < 16; index++) {
+      if (mask & (1 << index)) this.setLocal(LOCAL.GPR + index, this.#loadWord('gpr', index));
+    }
+    if (!(mask & FLAGS_BIT)) return;
+    this.setLocal(LOCAL.FLAG_OP, this.readState('flagOp'));
+    this.setLocal(LOCAL.FLAG_A, this.#loadWord('flagA'));
+    this.setLocal(LOCAL.FLAG_B, this.#loadWord('flagB'));
   }
 
   #loadWord(field: string, index = 0): Node {
@@ -150,21 +231,12 @@ export class RegionBuilder extends Builder {
     );
   }
 
-  #loadRegister(index: number): void {
-    this.setLocal(LOCAL.GPR + index, this.#loadWord('gpr', index));
-  }
-
-  #loadFlags(): void {
-    this.setLocal(LOCAL.FLAG_OP, this.readState('flagOp'));
-    this.setLocal(LOCAL.FLAG_A, this.#loadWord('flagA'));
-    this.setLocal(LOCAL.FLAG_B, this.#loadWord('flagB'));
-  }
-
-  /** Stores registers under a mask, and the flags, to the state block. */
+  /** Stores registers, and the flags, under a mask to the state block. */
   #storeAll(mask: number): void {
     for (let index = 0; index < 16; index++) {
       if (mask & (1 << index)) this.writeState('gpr', this.#word(LOCAL.GPR + index), index);
     }
+    if (!(mask & FLAGS_BIT)) return;
     this.writeState('flagOp', nodes.local(LOCAL.FLAG_OP, 32));
     this.writeState('flagA', this.#word(LOCAL.FLAG_A));
     this.writeState('flagB', this.#word(LOCAL.FLAG_B));
@@ -187,16 +259,13 @@ export class RegionBuilder extends Builder {
   }
 
   /** The same in the width of the region's words. */
-  #ripWord(host: number): Node {
-    return nodes.zeroExtended(
-      this.#ripSum(nodes.constant32(host - this.#entry)),
-      this.wide ? 64 : 32,
-    );
+  #ripWord(at: number): Node {
+    return nodes.zeroExtended(this.#ripSum(nodes.constant32(at)), this.wide ? 64 : 32);
   }
 
   /** Stores everything; TARGET, the RIP to go on at, becomes a linear address. */
   #emitLeave(): void {
-    this.#storeAll(this.#written | this.#stateMask);
+    this.#storeAll(this.#written);
     this.writeState('rip', this.#word(LOCAL.TARGET));
     this.when(this.readState('pending'), () => this.#return(STATUS.JUMP));
     if (!this.wide && !(this.#mode & MODE.FLAT_CODE)) this.#addCodeBase();
@@ -226,10 +295,23 @@ export class RegionBuilder extends Builder {
 
   /** Goes on at the linear address TARGET: in its region when the jump cache knows one. */
   #emitChain(): void {
+    this.block((miss) => {
+      this.#findFunction(miss, this.readState('jumpKey'));
+      this.emit(nodes.local(LOCAL.ENTRY, 32));
+      this.emit(nodes.local(LOCAL.CALL_DEPTH, 32));
+      this.emit(nodes.local(LOCAL.STATUS, 32));
+      this.code.byte(OP.RETURN_CALL_INDIRECT);
+      this.code.unsigned(this.module.type(REGION_SIGNATURE));
+      this.code.unsigned(0);
+    });
+    this.#return(STATUS.JUMP);
+  }
+
+  /** ENTRY becomes the block at the linear address TARGET, STATUS its function. */
+  #findFunction(miss: Label, key: Node): void {
     const low = this.wide
       ? nodes.operation(OP.I32_WRAP_I64, 32, [this.#word(LOCAL.TARGET)])
       : this.#word(LOCAL.TARGET);
-    const key = this.readState('jumpKey');
     const mixed = nodes.binary(
       OP.I32_XOR,
       nodes.binary(OP.I32_XOR, low, nodes.binary(OP.I32_SHR_U, low, nodes.constant32(12))),
@@ -245,23 +327,12 @@ export class RegionBuilder extends Builder {
       entry,
       cache,
     );
-    const hit = nodes.binary(
-      OP.I32_AND,
-      nodes.binary(OP.I32_EQ, tag, this.#word(LOCAL.TARGET), 32),
-      nodes.binary(OP.I32_EQ, nodes.load(OP.I32_LOAD, 32, entry, cache + 8), key, 32),
-    );
-    this.when(hit, () => {
-      this.setLocal(LOCAL.ENTRY, nodes.load(OP.I32_LOAD, 32, entry, cache + 12));
-      this.setLocal(LOCAL.STATUS, nodes.load(OP.I32_LOAD, 32, entry, BLOCK.FUNCTION));
-      this.when(nodes.local(LOCAL.STATUS, 32), () => {
-        this.emit(entry);
-        this.emit(nodes.local(LOCAL.STATUS, 32));
-        this.code.byte(OP.RETURN_CALL_INDIRECT);
-        this.code.unsigned(this.module.type({ params: [TYPE.I32], result: TYPE.I32 }));
-        this.code.unsigned(0);
-      });
-    });
-    this.#return(STATUS.JUMP);
+    this.branchWhen(nodes.binary(OP.I32_NE, tag, this.#word(LOCAL.TARGET), 32), miss);
+    const entryKey = nodes.load(OP.I32_LOAD, 32, entry, cache + 8);
+    this.branchWhen(nodes.binary(OP.I32_NE, entryKey, key, 32), miss);
+    this.setLocal(LOCAL.ENTRY, nodes.load(OP.I32_LOAD, 32, entry, cache + 12));
+    this.setLocal(LOCAL.STATUS, nodes.load(OP.I32_LOAD, 32, entry, BLOCK.FUNCTION));
+    this.branchWhen(nodes.operation(OP.I32_EQZ, 32, [nodes.local(LOCAL.STATUS, 32)]), miss);
   }
 
   #return(status: number): void {
@@ -307,19 +378,20 @@ export class RegionBuilder extends Builder {
     this.#tree(merge);
   }
 
-  /** Goes to a host address from the current block: inside the region where that can be. */
-  #edge(host: number): void {
-    const to = this.#graph.order.get(host);
+  /** Goes to a place of the code from the current block: inside the region where that can be. */
+  #edge(at: number): void {
+    const to = this.#graph.order.get(at);
     if (to === undefined || this.#graph.cut.has(`${this.#blockIndex}:${to}`)) {
-      this.#leaveTo(this.#ripWord(host));
+      this.#leaveTo(this.#ripWord(at));
       return;
     }
+    this.#edges.push({ ...this.#dirtyNow(), to });
     if (to <= this.#blockIndex) {
       this.#syncOp();
       const label = this.#loopLabels.get(to);
       assert(label !== undefined, 'a back edge goes to a loop that is open');
       this.when(this.readState('pending'), () => {
-        this.setLocal(LOCAL.TARGET, this.#ripWord(host));
+        this.setLocal(LOCAL.TARGET, this.#ripWord(at));
         this.branch(this.#chain);
       });
       this.branch(label);
@@ -332,11 +404,30 @@ export class RegionBuilder extends Builder {
       this.branch(label);
       return;
     }
-    const from = this.#blockIndex;
-    const block = this.#block;
-    this.#tree(to);
-    this.#blockIndex = from;
-    this.#block = block;
+    this.#keepingBlock(() => this.#tree(to));
+  }
+
+  /** Emits something that may contain other blocks, and is in the current block again. */
+  #keepingBlock(emit: () => void): void {
+    const before = {
+      block: this.#block,
+      index: this.#blockIndex,
+      dirty: this.#dirty,
+      inherits: this.#inheritsDirty,
+      decoded: this.decoded,
+      at: this.#at,
+      op: this.#op,
+      stored: this.#opStored,
+    };
+    emit();
+    this.#block = before.block;
+    this.#blockIndex = before.index;
+    this.#dirty = before.dirty;
+    this.#inheritsDirty = before.inherits;
+    this.decoded = before.decoded;
+    this.#at = before.at;
+    this.#op = before.op;
+    this.#opStored = before.stored;
   }
 
   #leaveTo(target: Node): void {
@@ -346,10 +437,10 @@ export class RegionBuilder extends Builder {
   }
 
   /** Leaves at the current instruction, with everything as before it. */
-  #leaveAt(host: number, status: number): void {
+  #leaveAt(at: number, status: number): void {
     if (!this.#opStored && this.#op !== undefined)
       this.setLocal(LOCAL.FLAG_OP, nodes.constant32(this.#op));
-    this.setLocal(LOCAL.DELTA, nodes.constant32(host - this.#entry));
+    this.setLocal(LOCAL.DELTA, nodes.constant32(at));
     this.setLocal(LOCAL.STATUS, nodes.constant32(status));
     this.branch(this.#exit);
   }
@@ -369,8 +460,10 @@ export class RegionBuilder extends Builder {
     const block = this.#graph.blocks[index] as RegionBlock;
     this.#block = block;
     this.#blockIndex = index;
+    this.#dirty = 0;
+    this.#inheritsDirty = true;
     const live = flagLiveness(block.instructions);
-    this.#at = block.host;
+    this.#at = block.at;
     for (const [position, decoded] of block.instructions.entries()) {
       this.startInstruction(decoded);
       this.#ended = false;
@@ -434,6 +527,7 @@ export class RegionBuilder extends Builder {
       return;
     }
     this.#written |= 1 << index;
+    this.#dirty |= 1 << index;
     const place = LOCAL.GPR + index;
     if (value.size === 64 || (!this.wide && value.size === 32)) {
       this.setLocal(place, nodes.zeroExtended(value, this.wide ? 64 : 32));
@@ -478,6 +572,7 @@ export class RegionBuilder extends Builder {
         b: this.readState('flagB'),
       };
     }
+    this.#used |= FLAGS_BIT;
     const operation =
       this.#op === undefined ? nodes.local(LOCAL.FLAG_OP, 32) : nodes.constant32(this.#op);
     return { operation, a: this.#word(LOCAL.FLAG_A), b: this.#word(LOCAL.FLAG_B) };
@@ -492,6 +587,8 @@ export class RegionBuilder extends Builder {
       return;
     }
     if (!this.#live.carry && !this.#live.rest) return;
+    this.#written |= FLAGS_BIT;
+    this.#dirty |= FLAGS_BIT;
     if (flags.b !== undefined) this.emit(nodes.zeroExtended(flags.b, size));
     this.emit(nodes.zeroExtended(flags.a, size));
     if (!nodes.isConstant(flags.operation)) {
@@ -558,7 +655,7 @@ export class RegionBuilder extends Builder {
     const displacement = this.addressConstant(memory.displacement);
     let sum: Node;
     if (memory.base === BASE_RIP) {
-      const distance = this.#at + this.decoded.length - this.#entry + memory.displacement;
+      const distance = this.#at + this.decoded.length + memory.displacement;
       sum = nodes.binary(OP.I32_ADD, this.#word(LOCAL.RIP), this.addressConstant(distance));
     } else {
       const base = memory.base >= 0 ? this.readRegister(memory.base, wordSize) : undefined;
@@ -692,7 +789,7 @@ export class RegionBuilder extends Builder {
       const status = nodes.binary(OP.I32_SHL, kept, nodes.constant32(1));
       if (!this.#opStored && this.#op !== undefined)
         this.setLocal(LOCAL.FLAG_OP, nodes.constant32(this.#op));
-      this.setLocal(LOCAL.DELTA, nodes.constant32(this.#at - this.#entry));
+      this.setLocal(LOCAL.DELTA, nodes.constant32(this.#at));
       this.setLocal(LOCAL.STATUS, status);
       this.branch(this.#exit);
     });
@@ -702,12 +799,19 @@ export class RegionBuilder extends Builder {
 
   nextRip(): Node {
     return nodes.zeroExtended(
-      this.#ripSum(nodes.constant32(this.#at + this.decoded.length - this.#entry)),
+      this.#ripSum(nodes.constant32(this.#at + this.decoded.length)),
       this.size,
     );
   }
 
   jump(target: Value): void {
+    this.#setTarget(target);
+    this.branch(this.#chain);
+    this.#ended = true;
+  }
+
+  /** Ends the instruction with TARGET checked and set, and the flags complete. */
+  #setTarget(target: Value): void {
     const word = this.let(nodes.zeroExtended(target as Node, this.wide ? 64 : 32));
     if (this.wide) {
       const sixteen = nodes.constant64(0, 16);
@@ -723,12 +827,10 @@ export class RegionBuilder extends Builder {
     this.setLocal(LOCAL.TARGET, word);
     this.commit();
     this.#syncOp();
-    this.branch(this.#chain);
-    this.#ended = true;
   }
 
-  /** Host address that a relative operand means, when operands are wide enough not to wrap. */
-  #relativeHost(): number {
+  /** The place that a relative operand means, when operands are wide enough not to wrap. */
+  #relativePlace(): number {
     return this.#at + this.decoded.length + this.decoded.immediateLow;
   }
 
@@ -739,7 +841,7 @@ export class RegionBuilder extends Builder {
 
   /** The sum is taken in the operand size: a 32-bit one may lie beyond a 16-bit code segment. */
   #relativeTarget(): Node {
-    const delta = this.#at + this.decoded.length - this.#entry;
+    const delta = this.#at + this.decoded.length;
     const next = nodes.zeroExtended(this.#ripSum(nodes.constant32(delta)), 32);
     const sum = nodes.binary(OP.I32_ADD, next, nodes.constant32(this.decoded.immediateLow));
     return nodes.zeroExtended(nodes.zeroExtended(sum, this.size), 32);
@@ -747,7 +849,7 @@ export class RegionBuilder extends Builder {
 
   #goRelative(): void {
     if (this.#isTargetChecked) this.#checkedLeave(this.#relativeTarget());
-    else this.#edge(this.#relativeHost());
+    else this.#edge(this.#relativePlace());
   }
 
   #checkedLeave(target: Node): void {
@@ -775,52 +877,102 @@ export class RegionBuilder extends Builder {
     }
     this.commit();
     const next = this.#at + this.decoded.length;
-    const op = this.#op;
-    const stored = this.#opStored;
-    const block = this.#block;
-    const index = this.#blockIndex;
-    const { decoded } = this;
-    const at = this.#at;
-    this.when(kept, () => this.#goRelative());
-    this.#op = op;
-    this.#opStored = stored;
-    this.#block = block;
-    this.#blockIndex = index;
-    this.decoded = decoded;
-    this.#at = at;
+    this.#keepingBlock(() => this.when(kept, () => this.#goRelative()));
     this.#edge(next);
     this.#ended = true;
   }
 
   callTarget(target: Value | Operand): void {
-    if (!('role' in target)) {
-      this.jump(target);
-    } else if (this.#isTargetChecked) {
+    const next = this.#at + this.decoded.length;
+    const isNested = isCallNested(this.decoded, this.#mode) && this.#graph.order.has(next);
+    if ('role' in target && this.#isTargetChecked) {
       this.jump(this.#relativeTarget());
+    } else if (!isNested) {
+      this.jump('role' in target ? this.#ripWord(this.#relativePlace()) : target);
     } else {
-      this.commit();
-      this.#leaveTo(this.#ripWord(this.#relativeHost()));
-      this.#ended = true;
+      this.#setTarget('role' in target ? this.#ripWord(this.#relativePlace()) : target);
+      this.#callRegion(next, 'role' in target && this.#relativePlace() === 0);
+      this.#edge(next);
     }
+    this.#ended = true;
+  }
+
+  /**
+   * Calls the function of the region at TARGET and goes on here when it comes back with a near
+   * return to `next`, under the same mappings and mode. Whatever else happened, everything is in
+   * the state block, and this region gives the status on to its caller.
+   */
+  #callRegion(next: number, isRecursive: boolean): void {
+    this.#hasCalls = true;
+    const { LOCAL_SET } = OP;
+    const depth = nodes.local(LOCAL.CALL_DEPTH, 32);
+    const isDeep = nodes.binary(OP.I32_EQ, depth, nodes.constant32(CALL_DEPTH_MAX));
+    this.branchWhen(nodes.binary(OP.I32_OR, isDeep, this.readState('pending')), this.#chain);
+    this.#storeDirty();
+    this.writeState('rip', this.#word(LOCAL.TARGET));
+    this.block((back) => {
+      this.block((miss) => {
+        if (!isRecursive) this.#findFunction(miss, nodes.local(LOCAL.KEY, 32));
+        this.emit(nodes.local(isRecursive ? LOCAL.BLOCK : LOCAL.ENTRY, 32));
+        this.emit(nodes.binary(OP.I32_ADD, depth, nodes.constant32(1)));
+        if (isRecursive) {
+          this.code.byte(OP.CALL);
+          this.#gaps.push({ kind: 'self', position: this.code.length });
+        } else {
+          this.emit(nodes.local(LOCAL.STATUS, 32));
+          this.code.byte(OP.CALL_INDIRECT);
+          this.code.unsigned(this.module.type(REGION_SIGNATURE));
+          this.code.unsigned(0);
+        }
+        this.code.byte(LOCAL_SET);
+        this.code.unsigned(LOCAL.STATUS);
+        const status = nodes.local(LOCAL.STATUS, 32);
+        const differs = nodes.binary(OP.I32_XOR, status, nodes.constant32(STATUS.RETURN));
+        const key = nodes.local(LOCAL.KEY, 32);
+        const isOther = nodes.binary(OP.I32_XOR, this.readState('jumpKey'), key);
+        const isElsewhere = nodes.binary(OP.I32_NE, this.#loadWord('rip'), this.#ripWord(next), 32);
+        const wrong = [isOther, isElsewhere, this.readState('pending')].reduce(
+          (sum, one) => nodes.binary(OP.I32_OR, sum, one),
+          differs,
+        );
+        this.branchWhen(nodes.operation(OP.I32_EQZ, 32, [wrong]), back);
+        this.emit(status);
+        this.code.byte(OP.RETURN);
+      });
+      this.#return(STATUS.JUMP);
+    });
+    this.#gaps.push({ kind: 'load', position: this.code.length });
+    this.#noteClean();
+    this.#forgetOp();
   }
 
   returnTo(target: Value): void {
-    this.jump(target);
+    if (!this.wide && !(this.#mode & MODE.FLAT_CODE)) {
+      this.jump(target);
+      return;
+    }
+    this.#setTarget(target);
+    this.when(nodes.local(LOCAL.CALL_DEPTH, 32), () => {
+      this.#storeDirty();
+      this.writeState('rip', this.#word(LOCAL.TARGET));
+      this.#return(STATUS.RETURN);
+    });
+    this.branch(this.#chain);
+    this.#ended = true;
   }
 
   // --- Runtime functions on the state ----------------------------------------------------------
 
+  /** The state block holds everything. */
   #spill(): void {
-    this.needsState = true;
     this.#syncOp();
-    this.#storeAll(this.#stateMask);
+    this.#storeDirty();
+    this.#noteClean();
   }
 
+  /** After a function that may have changed any register in the state block. */
   #reload(): void {
-    for (let index = 0; index < 16; index++) {
-      if (this.#stateMask & (1 << index)) this.#loadRegister(index);
-    }
-    this.#loadFlags();
+    this.#gaps.push({ kind: 'load', position: this.code.length });
     this.#forgetOp();
   }
 
@@ -838,7 +990,7 @@ export class RegionBuilder extends Builder {
   }
 
   protected instructionRip(): Node {
-    return this.#ripSum(nodes.constant32(this.#at - this.#entry));
+    return this.#ripSum(nodes.constant32(this.#at));
   }
 
   protected modrm(): Node {
@@ -846,10 +998,10 @@ export class RegionBuilder extends Builder {
   }
 
   #setRips(): void {
-    this.writeState('rip', this.#ripSum(nodes.constant32(this.#at - this.#entry)));
+    this.writeState('rip', this.#ripSum(nodes.constant32(this.#at)));
     this.writeState(
       'nextRip',
-      this.#ripSum(nodes.constant32(this.#at + this.decoded.length - this.#entry)),
+      this.#ripSum(nodes.constant32(this.#at + this.decoded.length)),
     );
   }
 
@@ -876,6 +1028,11 @@ export class RegionBuilder extends Builder {
     );
     this.#reload();
   }
+}
+
+/** What may differ from the state block at a place, given the same for the block beginnings. */
+function dirtyMask(dirty: Dirty, atBlocks: readonly number[]): number {
+  return dirty.mask | (dirty.hasInherited ? (atBlocks[dirty.block] as number) : 0);
 }
 
 /** Which flags may be seen after an instruction: CF, and the other five. */

@@ -1,5 +1,5 @@
 import type { Decoded, Decoder } from '@umbra/isa';
-import { codeBits, isUnavailable } from './code-cache.ts';
+import { codeBits, decodeAcross, isUnavailable } from './code-cache.ts';
 import { MODE } from './state-layout.ts';
 
 /** Most guest instructions in a region. */
@@ -8,16 +8,27 @@ const REGION_LENGTH_MAX = 256;
 const BLOCK_LENGTH_MAX = 128;
 const PAGE = 4096;
 
+/** Where a region's code is: pages of the linear address space around its entry. */
+export interface CodeWindow {
+  readonly bytes: Uint8Array;
+  /** Host address of the entry. */
+  readonly host: number;
+  /** Host page number of the page `index` linear pages from the entry's; 0 when not to be used. */
+  hostPage(index: number): number;
+  /** Whether the code at a host address ran before: what never ran is left out. */
+  isKnown(host: number): boolean;
+}
+
 /** A basic block of a region: instructions that run one after another. */
 export interface RegionBlock {
-  /** Host address of the first byte. */
-  readonly host: number;
+  /** Distance in bytes of the first instruction from the region's entry. */
+  readonly at: number;
   readonly instructions: readonly Decoded[];
-  /** Host address behind the last instruction. */
+  /** Distance behind the last instruction. */
   readonly end: number;
-  /** Where control goes by a direct jump or branch, when its target is in the region's page. */
+  /** Where control goes by a direct jump or branch. */
   readonly target: number | undefined;
-  /** Whether control may go on behind the block. */
+  /** Whether control may go on behind the block, after the return of a call too. */
   readonly fallsThrough: boolean;
   /** The instruction at `end` is not for translated code: the region gives it back. */
   readonly bails: boolean;
@@ -26,7 +37,7 @@ export interface RegionBlock {
 /** The blocks of a region in reverse postorder, and what structured code needs to know of them. */
 export interface RegionGraph {
   readonly blocks: readonly RegionBlock[];
-  /** Position in `blocks` by host address. */
+  /** Position in `blocks` by distance from the entry. */
   readonly order: ReadonlyMap<number, number>;
   /** Immediate dominator of each block; the entry has itself. */
   readonly dominators: readonly number[];
@@ -35,31 +46,115 @@ export interface RegionGraph {
   readonly isMerge: readonly boolean[];
   /** Edges that leave the region because no structured code can make them: `from:to`. */
   readonly cut: ReadonlySet<string>;
-  /** First and last+1 host address of the code used. */
-  readonly first: number;
-  readonly last: number;
+  /** The pages that the code is on, by distance in pages from the entry's: host page numbers. */
+  readonly pages: ReadonlyMap<number, number>;
 }
 
-/** Collects the region that begins at a host address; undefined when nothing there translates. */
-export function buildRegionGraph(options: {
-  bytes: Uint8Array;
-  decoder: Decoder;
-  host: number;
-  mode: number;
-}): RegionGraph | undefined {
-  const scan = scanCode(options);
-  const blocks = formBlocks(options.host, scan);
-  const entry = blocks.get(options.host);
+/** Collects the region that begins at a window's entry; undefined when nothing there translates. */
+export function buildRegionGraph(
+  window: CodeWindow,
+  decoder: Decoder,
+  mode: number,
+): RegionGraph | undefined {
+  const scan = new Scan(window, decoder, mode);
+  scan.run();
+  const blocks = formBlocks(scan);
+  const entry = blocks.get(0);
   if (entry === undefined || entry.instructions.length === 0) return undefined;
-  return arrange(options.host, blocks);
+  return arrange(blocks, window);
 }
 
-interface Scan {
-  readonly decoded: Map<number, Decoded>;
-  readonly leaders: Set<number>;
-  readonly stops: Set<number>;
+/** Calls `use` with the host address and length of each piece of a block's code within a page. */
+export function eachCodeRange(
+  window: CodeWindow,
+  block: RegionBlock,
+  use: (host: number, bytes: number) => void,
+): void {
+  const entry = window.host % PAGE;
+  let at = entry + block.at;
+  const end = entry + block.end;
+  while (at < end) {
+    const index = Math.floor(at / PAGE);
+    const stop = Math.min(end, (index + 1) * PAGE);
+    use(window.hostPage(index) * PAGE + (at - index * PAGE), stop - at);
+    at = stop;
+  }
 }
 
+/** Decodes what can be reached from the entry. */
+class Scan {
+  readonly decoded = new Map<number, Decoded>();
+  readonly leaders = new Set<number>([0]);
+  readonly stops = new Set<number>();
+  readonly #window: CodeWindow;
+  readonly #decoder: Decoder;
+  readonly #mode: number;
+  readonly #entry: number;
+
+  constructor(window: CodeWindow, decoder: Decoder, mode: number) {
+    this.#window = window;
+    this.#decoder = decoder;
+    this.#mode = mode;
+    this.#entry = window.host % PAGE;
+  }
+
+  run(): void {
+    const work = [0];
+    for (let next = 0; next < work.length; next++) {
+      let at = work[next] as number;
+      while (this.decoded.size < REGION_LENGTH_MAX) {
+        if (this.decoded.has(at)) {
+          this.leaders.add(at);
+          break;
+        }
+        const one = this.#decode(at);
+        if (one === undefined) break;
+        this.decoded.set(at, one);
+        at += one.length;
+        const target = directTarget(one, at);
+        if (target !== undefined && this.#isKnown(target)) {
+          this.leaders.add(target);
+          work.push(target);
+        }
+        if (!one.row.instruction.endsBlock) continue;
+        if (!goesOn(one, this.#mode) || !this.#isKnown(at)) break;
+        this.leaders.add(at);
+      }
+    }
+  }
+
+  #hostOf(at: number): number {
+    const place = this.#entry + at;
+    const index = Math.floor(place / PAGE);
+    const page = this.#window.hostPage(index);
+    return page === 0 ? 0 : page * PAGE + (place - index * PAGE);
+  }
+
+  #isKnown(at: number): boolean {
+    const host = this.#hostOf(at);
+    return host !== 0 && this.#window.isKnown(host);
+  }
+
+  #decode(at: number): Decoded | undefined {
+    const host = this.#hostOf(at);
+    if (host === 0) return undefined;
+    const { bytes } = this.#window;
+    const bits = codeBits(this.#mode);
+    const pageEnd = host - (host % PAGE) + PAGE;
+    let one = this.#decoder.decode(bytes, host, pageEnd, bits);
+    if (one === 'truncated') {
+      const next = this.#hostOf(at + pageEnd - host);
+      if (next === 0) return undefined;
+      one = decodeAcross(this.#decoder, bytes, { host, next, bits });
+    }
+    if (typeof one === 'string') return undefined;
+    if (!isUnavailable(one, this.#mode)) return one;
+    this.stops.add(at);
+    return undefined;
+  }
+}
+
+/** Distance that a direct jump or branch goes to; calls go to regions of their own. */
 function directTarget(decoded: Decoded, next: number): number | undefined {
   const first = decoded.operands[0];
   if (first?.kind !== 'relative' || decoded.operandSize === 16) return undefined;
@@ -67,61 +162,25 @@ function directTarget(decoded: Decoded, next: number): number | undefined {
   return next + decoded.immediateLow;
 }
 
-function goesOn(decoded: Decoded): boolean {
-  const { mnemonic, endsBlock } = decoded.row.instruction;
-  if (!endsBlock) return true;
-  return decoded.operands[0]?.kind === 'relative' && mnemonic !== 'jmp' && mnemonic !== 'call';
+/** Whether control may go on behind an instruction that ends a block. */
+function goesOn(decoded: Decoded, mode: number): boolean {
+  const { mnemonic } = decoded.row.instruction;
+  if (mnemonic === 'call') return isCallNested(decoded, mode);
+  return decoded.operands[0]?.kind === 'relative' && mnemonic !== 'jmp';
 }
 
-/** Decodes what can be reached from the entry within its page. */
-function scanCode(options: {
-  bytes: Uint8Array;
-  decoder: Decoder;
-  host: number;
-  mode: number;
-}): Scan {
-  const { bytes, decoder, host, mode } = options;
-  const pageStart = host - (host % PAGE);
-  const pageEnd = pageStart + PAGE;
-  const bits = codeBits(mode);
-  const decoded = new Map<number, Decoded>();
-  const leaders = new Set<number>([host]);
-  const stops = new Set<number>();
-  const work = [host];
-  while (work.length > 0 && decoded.size < REGION_LENGTH_MAX) {
-    let at = work.shift() as number;
-    while (at < pageEnd && decoded.size < REGION_LENGTH_MAX) {
-      if (decoded.has(at)) {
-        leaders.add(at);
-        break;
-      }
-      const one = decoder.decode(bytes, at, pageEnd, bits);
-      if (typeof one === 'string' || isUnavailable(one, mode)) {
-        if (typeof one !== 'string') stops.add(at);
-        break;
-      }
-      decoded.set(at, one);
-      const next = at + one.length;
-      const target = directTarget(one, next);
-      const inPage = target !== undefined && target >= pageStart && target < pageEnd;
-      if (inPage) {
-        leaders.add(target);
-        work.push(target);
-      }
-      if (target !== undefined && goesOn(one)) leaders.add(next);
-      if (!goesOn(one)) break;
-      at = next;
-    }
-  }
-  return { decoded, leaders, stops };
+/** Whether a near call becomes a call of the target's function, which comes back for the return. */
+export function isCallNested(decoded: Decoded, mode: number): boolean {
+  if ((mode & MODE.CODE_SIZE) === 2) return decoded.operandSize === 64;
+  return (mode & MODE.FLAT_CODE) !== 0 && decoded.operandSize === 32;
 }
 
-function formBlocks(entry: number, scan: Scan): Map<number, RegionBlock> {
+function formBlocks(scan: Scan): Map<number, RegionBlock> {
   const blocks = new Map<number, RegionBlock>();
-  for (const host of scan.leaders) {
-    if (!scan.decoded.has(host)) continue;
+  for (const leader of scan.leaders) {
+    if (!scan.decoded.has(leader)) continue;
     const instructions: Decoded[] = [];
-    let at = host;
+    let at = leader;
     let target: number | undefined;
     let fallsThrough = true;
     for (;;) {
@@ -131,20 +190,16 @@ function formBlocks(entry: number, scan: Scan): Map<number, RegionBlock> {
       at += one.length;
       if (one.row.instruction.endsBlock) {
         target = directTarget(one, at);
-        fallsThrough = goesOn(one);
+        fallsThrough = scan.leaders.has(at);
         break;
       }
       if (scan.leaders.has(at) || instructions.length === BLOCK_LENGTH_MAX) break;
     }
-    const inRegion =
-      target !== undefined &&
-      scan.decoded.has(target) &&
-      Math.floor(target / PAGE) === Math.floor(entry / PAGE);
-    blocks.set(host, {
-      host,
+    blocks.set(leader, {
+      at: leader,
       instructions,
       end: at,
-      target: inRegion ? target : undefined,
+      target: target !== undefined && scan.leaders.has(target) ? target : undefined,
       fallsThrough,
       bails: scan.stops.has(at) && !scan.decoded.has(at),
     });
@@ -162,18 +217,18 @@ function successors(block: RegionBlock, blocks: ReadonlyMap<number, RegionBlock>
 function reversePostorder(entry: number, blocks: ReadonlyMap<number, RegionBlock>): number[] {
   const visited = new Set<number>([entry]);
   const postorder: number[] = [];
-  const stack: { host: number; next: number[] }[] = [
-    { host: entry, next: successors(blocks.get(entry) as RegionBlock, blocks) },
+  const stack: { at: number; next: number[] }[] = [
+    { at: entry, next: successors(blocks.get(entry) as RegionBlock, blocks) },
   ];
   while (stack.length > 0) {
-    const top = stack.at(-1) as { host: number; next: number[] };
+    const top = stack.at(-1) as { at: number; next: number[] };
     const child = top.next.pop();
     if (child === undefined) {
-      postorder.push(top.host);
+      postorder.push(top.at);
       stack.pop();
     } else if (!visited.has(child)) {
       visited.add(child);
-      stack.push({ host: child, next: successors(blocks.get(child) as RegionBlock, blocks) });
+      stack.push({ at: child, next: successors(blocks.get(child) as RegionBlock, blocks) });
     }
   }
   return postorder.reverse();
@@ -216,12 +271,12 @@ function dominates(dominators: readonly number[], above: number, below: number):
   return at === above;
 }
 
-function arrange(entry: number, found: ReadonlyMap<number, RegionBlock>): RegionGraph {
-  const hosts = reversePostorder(entry, found);
-  const blocks = hosts.map((host) => found.get(host) as RegionBlock);
-  const order = new Map(hosts.map((host, index) => [host, index]));
+function arrange(found: ReadonlyMap<number, RegionBlock>, window: CodeWindow): RegionGraph {
+  const places = reversePostorder(0, found);
+  const blocks = places.map((at) => found.get(at) as RegionBlock);
+  const order = new Map(places.map((at, index) => [at, index]));
   const edges: [number, number][] = blocks.flatMap((block, from) =>
-    successors(block, found).map((host): [number, number] => [from, order.get(host) as number]),
+    successors(block, found).map((at): [number, number] => [from, order.get(at) as number]),
   );
   const cut = new Set<string>();
   const predecessorsOf = (kept: readonly [number, number][]) => {
@@ -248,9 +303,20 @@ function arrange(entry: number, found: ReadonlyMap<number, RegionBlock>): Region
     isLoopHeader,
     isMerge: forward.map((count) => count > 1),
     cut,
-    first: Math.min(...hosts),
-    last: Math.max(...blocks.map((block) => block.end)),
+    pages: pagesOf(blocks, window),
   };
+}
+
+function pagesOf(blocks: readonly RegionBlock[], window: CodeWindow): Map<number, number> {
+  const pages = new Map<number, number>();
+  const entry = window.host % PAGE;
+  for (const block of blocks) {
+    const last = Math.floor((entry + block.end - 1) / PAGE);
+    for (let index = Math.floor((entry + block.at) / PAGE); index <= last; index++) {
+      pages.set(index, window.hostPage(index));
+    }
+  }
+  return pages;
 }
 
 /** Whether code in this mode is translated at all. */

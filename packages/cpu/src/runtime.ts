@@ -32,6 +32,8 @@ export interface Runtime {
   clearJumpCache(): void;
   protectPage(page: number): void;
   fetchHost(linear: bigint, user: number): number;
+  probeFetch(linear: bigint, user: number): number;
+  isMisfit(block: number): number;
   noteHostWrite(host: number, size: number): void;
   readFlags(): number;
   writeFlags(value: number, mask: number): void;

@@ -296,6 +296,13 @@ export const BLOCK = {
   BYTES: 32,
   /** 1 when its code was overwritten. */
   DEAD: 36,
+  /**
+   * Other pages that its translation has code on, or 0: address of their count, then for each its
+   * distance from the block's page in linear pages (i32) and its host page.
+   */
+  PAGES: 40,
+  /** How often those pages were not mapped as the translation wants them. */
+  MISFITS: 44,
   HEADER_SIZE: 64,
 } as const;
 
@@ -344,7 +351,15 @@ export const STATUS = {
   BAIL: 4,
   /** A system instruction ran: rip becomes nextRip, and everything is looked at anew. */
   SYSTEM: 5,
+  /** Region: a near return; the region that called may go on if rip is where it wants to. */
+  RETURN: 6,
 } as const;
+
+/**
+ * Most regions that wait for one another's return. What a region keeps in locals takes some KiB of
+ * the host's stack in V8's baseline code.
+ */
+export const CALL_DEPTH_MAX = 64;
 
 /** Bits of the `pending` word. */
 export const PENDING = {
@@ -355,6 +370,8 @@ export const PENDING = {
   NMI: 1 << 2,
   STOP: 1 << 3,
   INIT: 1 << 4,
+  /** Code was forgotten: regions that wait for a return must not go on. */
+  UNWIND: 1 << 5,
 } as const;
 
 /** Values of `exitReason`. */

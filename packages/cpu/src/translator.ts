@@ -2,9 +2,24 @@ import type { Decoder } from '@umbra/isa';
 import type { CodeCache } from './code-cache.ts';
 import type { FunctionPlacer } from './handler-store.ts';
 import { RegionBuilder } from './region-builder.ts';
-import { buildRegionGraph, isTranslatable } from './region-graph.ts';
+import {
+  buildRegionGraph,
+  type CodeWindow,
+  eachCodeRange,
+  isTranslatable,
+} from './region-graph.ts';
 import { BLOCK } from './state-layout.ts';
 import { ModuleBuilder, REGION_SIGNATURE } from './wasm/module.ts';
+
+/** Most pages that a region has code on. */
+const REGION_PAGES_MAX = 8;
+
+interface TranslateOptions {
+  /** Whether code that never ran is translated too. */
+  readonly takesUnknown: boolean;
+  /** Host page number of the page `index` linear pages from the block's; 0 when there is none. */
+  hostPage(index: number): number;
+}
 
 /** Turns hot blocks, with the code that can be reached from them, into wasm functions. */
 export class Translator {
@@ -33,36 +48,42 @@ export class Translator {
   }
 
   /** Translates the region that begins at a block, when it can be translated. */
-  translate(block: number): void {
+  translate(block: number, options: TranslateOptions): void {
     const host = this.#view.getUint32(block + BLOCK.HOST, true);
     const mode = this.#view.getUint32(block + BLOCK.MODE, true);
-    if (!isTranslatable(mode) || this.#view.getUint32(block + BLOCK.SECOND_PAGE, true) !== 0)
-      return;
-    const graph = buildRegionGraph({ bytes: this.#bytes, decoder: this.#decoder, host, mode });
+    if (!isTranslatable(mode)) return;
+    const window = this.#windowAt(host, mode, options);
+    const graph = buildRegionGraph(window, this.#decoder, mode);
     if (graph === undefined) return;
-    const make = (stateMask: number) => {
-      const module = new ModuleBuilder();
-      const builder = new RegionBuilder({
-        module,
-        cpuBase: this.#cpuBase,
-        mode,
-        graph,
-        entry: host,
-        stateMask,
-      });
-      return { module, builder, body: builder.build() };
-    };
-    let made = make(0);
-    // Functions that work on the state want every register of the region there: known only now.
-    if (made.builder.needsState)
-      made = make(made.builder.usedRegisters | made.builder.writtenRegisters);
+    const module = new ModuleBuilder();
+    const builder = new RegionBuilder({ module, cpuBase: this.#cpuBase, mode, graph });
+    const body = builder.build();
     const slot = this.#placer.allocate();
-    made.module.define(REGION_SIGNATURE, made.builder.allLocals, made.body, slot);
-    this.#placer.instantiate(made.module);
-    for (const part of graph.blocks) this.#code.markCode(part.host, part.end - part.host);
-    this.#code.setFunction(block, slot);
+    module.define(REGION_SIGNATURE, builder.allLocals, body, slot);
+    this.#placer.instantiate(module);
+    for (const part of graph.blocks) {
+      eachCodeRange(window, part, (at, bytes) => this.#code.markCode(at, bytes));
+      this.#instructions += part.instructions.length;
+    }
+    this.#code.setFunction(block, slot, graph.pages);
     this.#regions++;
-    for (const part of graph.blocks) this.#instructions += part.instructions.length;
+  }
+
+  #windowAt(host: number, mode: number, options: TranslateOptions): CodeWindow {
+    const pages = new Map([[0, host >>> 12]]);
+    return {
+      bytes: this.#bytes,
+      host,
+      hostPage: (index) => {
+        const known = pages.get(index);
+        if (known !== undefined) return known;
+        if (pages.size >= REGION_PAGES_MAX) return 0;
+        const page = options.hostPage(index);
+        if (page !== 0) pages.set(index, page);
+        return page;
+      },
+      isKnown: (at) => options.takesUnknown || this.#code.find(at, mode) !== 0,
+    };
   }
 
   stats(): Record<string, number> {

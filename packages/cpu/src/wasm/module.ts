@@ -13,8 +13,10 @@ interface DefinedFunction {
   readonly tableSlot: number;
 }
 
-/** What every generated function looks like from outside: one i32 in, one i32 out. */
-export const REGION_SIGNATURE: Signature = { params: [TYPE.I32], result: TYPE.I32 };
+/** An interpreter's handler: takes its record, gives a status. */
+export const HANDLER_SIGNATURE: Signature = { params: [TYPE.I32], result: TYPE.I32 };
+/** A region: takes its block and how many regions wait for its return, gives a status. */
+export const REGION_SIGNATURE: Signature = { params: [TYPE.I32, TYPE.I32], result: TYPE.I32 };
 
 /**
  * A module under construction: it imports the memory, the function table and runtime functions from
@@ -48,6 +50,11 @@ export class ModuleBuilder {
       this.#importIndices.set(name, index);
     }
     return index;
+  }
+
+  /** Index of the first function defined here: final when nothing more is imported. */
+  get firstIndex(): number {
+    return this.#imports.length;
   }
 
   /** Adds a function that will stand at `tableSlot`. */
