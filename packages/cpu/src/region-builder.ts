@@ -14,6 +14,7 @@ import { flagCarry, flagCondition } from './flag-expressions.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import { isCallNested, type RegionBlock, type RegionGraph } from './region-graph.ts';
+import { FLAGS_BIT, RegisterFlow, type TransferPoint } from './register-flow.ts';
 import {
   BLOCK,
   CALL_DEPTH_MAX,
@@ -47,25 +48,17 @@ const LOCAL = {
   ENTRY: 27,
   /** The jump key that the region runs under. */
   KEY: 28,
-  COUNT: 29,
+  /** Registers that the shared exit stores. */
+  MASK: 29,
+  COUNT: 30,
 } as const;
-
-/** The bit of the flags in a mask of registers. */
-const FLAGS_BIT = 1 << 16;
-
-/** What differs from the state block: by the current block so far, or since its beginning too. */
-interface Dirty {
-  readonly block: number;
-  readonly mask: number;
-  readonly hasInherited: boolean;
-}
 
 /** A place in the body whose code is known only when the whole region is. */
 type Gap =
-  /** Stores the registers and flags that may differ from the state block. */
-  | { readonly kind: 'store'; readonly position: number; readonly dirty: Dirty }
-  /** Loads all registers and flags that the region uses. */
-  | { readonly kind: 'load'; readonly position: number }
+  /** Stores to the state block, or loads from it. */
+  | { readonly kind: 'transfer'; readonly position: number; readonly point: TransferPoint }
+  /** The number that tells the shared exit what to store. */
+  | { readonly kind: 'mask'; readonly position: number; readonly point: TransferPoint }
   /** The index of the region's own function. */
   | { readonly kind: 'self'; readonly position: number };
 
@@ -74,19 +67,18 @@ export class RegionBuilder extends Builder {
   readonly #mode: number;
   readonly #graph: RegionGraph;
   readonly #words: WasmType;
-  /** Registers, and the flags, that the region reads or writes: bit n = register n. */
-  #used = 0;
+  readonly #flow: RegisterFlow;
+  /** All registers that any block writes. */
   #written = 0;
-  #hasCalls = false;
+  #usesKey = false;
+  #usesReadTable = false;
+  #usesWriteTable = false;
   #at = 0;
   #afterSystem = false;
   #ended = false;
   #block!: RegionBlock;
   #blockIndex = 0;
-  #dirty = 0;
-  #inheritsDirty = true;
   readonly #gaps: Gap[] = [];
-  readonly #edges: (Dirty & { readonly to: number })[] = [];
   #live: LiveFlags = { carry: true, rest: true };
   /** The flag operation when it is known here; the local has it when `#opStored`. */
   #op: number | undefined;
@@ -111,6 +103,7 @@ export class RegionBuilder extends Builder {
     });
     this.#mode = options.mode;
     this.#graph = options.graph;
+    this.#flow = new RegisterFlow(options.graph.blocks.length);
     this.#words = this.wide ? TYPE.I64 : TYPE.I32;
   }
 
@@ -119,7 +112,7 @@ export class RegionBuilder extends Builder {
     const word = this.#words;
     const { I32 } = TYPE;
     const registers = new Array<WasmType>(16).fill(word);
-    const own = [I32, word, word, word, I32, I32, I32, I32, word, I32, I32];
+    const own = [I32, word, word, word, I32, I32, I32, I32, word, I32, I32, I32];
     return [...registers, ...own, ...this.localTypes];
   }
 
@@ -138,7 +131,7 @@ export class RegionBuilder extends Builder {
       });
       this.#emitChain();
     });
-    this.#storeAll(this.#written);
+    this.#storeMasked();
     this.writeState('rip', this.#ripSum(nodes.local(LOCAL.DELTA, 32)));
     this.emit(nodes.local(LOCAL.STATUS, 32));
     return this.#assemble();
@@ -147,7 +140,7 @@ export class RegionBuilder extends Builder {
   /** Puts the prologue before the body and fills its gaps. */
   #assemble(): Code {
     const rest = this.code.view().slice();
-    const dirtyAtEntry = this.#solveDirty();
+    this.#flow.solve();
     const body = new Code();
     const emitInto = (emit: () => void) => {
       this.code.clear();
@@ -159,43 +152,34 @@ export class RegionBuilder extends Builder {
     for (const gap of this.#gaps) {
       body.raw(rest.subarray(from, gap.position));
       from = gap.position;
-      emitInto(() => {
-        if (gap.kind === 'self') this.code.unsigned(this.module.firstIndex);
-        else if (gap.kind === 'load') this.#loadAll();
-        else this.#storeAll(dirtyMask(gap.dirty, dirtyAtEntry));
-      });
+      emitInto(() => this.#fill(gap));
     }
     body.raw(rest.subarray(from));
     return body;
   }
 
-  /** For each block, what may differ from the state block when it begins. */
-  #solveDirty(): number[] {
-    const dirty = this.#graph.blocks.map(() => 0);
-    for (let changed = true; changed; ) {
-      changed = false;
-      for (const edge of this.#edges) {
-        const old = dirty[edge.to] as number;
-        const mask = old | dirtyMask(edge, dirty);
-        if (mask !== old) changed = true;
-        dirty[edge.to] = mask;
-      }
+  #fill(gap: Gap): void {
+    if (gap.kind === 'self') {
+      this.code.unsigned(this.module.firstIndex);
+      return;
     }
-    return dirty;
+    const mask = this.#flow.maskAt(gap.point);
+    if (gap.kind === 'mask') this.setLocal(LOCAL.MASK, nodes.constant32(mask));
+    else if (gap.point.kind === 'store') this.#storeAll(mask);
+    else this.#loadAll(mask);
   }
 
-  #dirtyNow(): Dirty {
-    return { block: this.#blockIndex, mask: this.#dirty, hasInherited: this.#inheritsDirty };
+  /** Stores what differs from the state block. */
+  #store(): void {
+    const point = this.#flow.store();
+    this.#gaps.push({ kind: 'transfer', position: this.code.length, point });
   }
 
-  #storeDirty(): void {
-    this.#gaps.push({ kind: 'store', position: this.code.length, dirty: this.#dirtyNow() });
-  }
-
-  /** From here on locals and the state block agree. */
-  #noteClean(): void {
-    this.#dirty = 0;
-    this.#inheritsDirty = false;
+  /** Loads what is needed of a state block that may have changed. */
+  #load(): void {
+    const point = this.#flow.load();
+    this.#gaps.push({ kind: 'transfer', position: this.code.length, point });
+    this.#forgetOp();
   }
 
   #word(index: number): Node {
@@ -203,15 +187,14 @@ export class RegionBuilder extends Builder {
   }
 
   #emitPrologue(): void {
-    this.#loadAll();
+    this.#loadAll(this.#flow.atEntry);
     this.setLocal(LOCAL.RIP, this.#loadWord('rip'));
-    this.setLocal(LOCAL.READ_TABLE, this.readState('readTable'));
-    this.setLocal(LOCAL.WRITE_TABLE, this.readState('writeTable'));
-    if (this.#hasCalls) this.setLocal(LOCAL.KEY, this.readState('jumpKey'));
+    if (this.#usesReadTable) this.setLocal(LOCAL.READ_TABLE, this.readState('readTable'));
+    if (this.#usesWriteTable) this.setLocal(LOCAL.WRITE_TABLE, this.readState('writeTable'));
+    if (this.#usesKey) this.setLocal(LOCAL.KEY, this.readState('jumpKey'));
   }
 
-  #loadAll(): void {
-    const mask = this.#used | this.#written;
+  #loadAll(mask: number): void {
     for (let index = 0; index < 16; index++) {
       if (mask & (1 << index)) this.setLocal(LOCAL.GPR + index, this.#loadWord('gpr', index));
     }
@@ -219,6 +202,15 @@ export class RegionBuilder extends Builder {
     this.setLocal(LOCAL.FLAG_OP, this.readState('flagOp'));
     this.setLocal(LOCAL.FLAG_A, this.#loadWord('flagA'));
     this.setLocal(LOCAL.FLAG_B, this.#loadWord('flagB'));
+  }
+
+  /** Stores what MASK says: many rare ways out share this. */
+  #storeMasked(): void {
+    const mask = nodes.local(LOCAL.MASK, 32);
+    for (let bit = 1; bit <= FLAGS_BIT; bit <<= 1) {
+      if (!(this.#written & bit)) continue;
+      this.when(nodes.binary(OP.I32_AND, mask, nodes.constant32(bit)), () => this.#storeAll(bit));
+    }
   }
 
   #loadWord(field: string, index = 0): Node {
@@ -263,9 +255,8 @@ export class RegionBuilder extends Builder {
     return nodes.zeroExtended(this.#ripSum(nodes.constant32(at)), this.wide ? 64 : 32);
   }
 
-  /** Stores everything; TARGET, the RIP to go on at, becomes a linear address. */
+  /** TARGET, the RIP to go on at, becomes a linear address. */
   #emitLeave(): void {
-    this.#storeAll(this.#written);
     this.writeState('rip', this.#word(LOCAL.TARGET));
     this.when(this.readState('pending'), () => this.#return(STATUS.JUMP));
     if (!this.wide && !(this.#mode & MODE.FLAT_CODE)) this.#addCodeBase();
@@ -385,14 +376,14 @@ export class RegionBuilder extends Builder {
       this.#leaveTo(this.#ripWord(at));
       return;
     }
-    this.#edges.push({ ...this.#dirtyNow(), to });
+    this.#flow.edge(to);
     if (to <= this.#blockIndex) {
       this.#syncOp();
       const label = this.#loopLabels.get(to);
       assert(label !== undefined, 'a back edge goes to a loop that is open');
       this.when(this.readState('pending'), () => {
         this.setLocal(LOCAL.TARGET, this.#ripWord(at));
-        this.branch(this.#chain);
+        this.#goChain();
       });
       this.branch(label);
       return;
@@ -412,8 +403,7 @@ export class RegionBuilder extends Builder {
     const before = {
       block: this.#block,
       index: this.#blockIndex,
-      dirty: this.#dirty,
-      inherits: this.#inheritsDirty,
+      flow: this.#flow.position,
       decoded: this.decoded,
       at: this.#at,
       op: this.#op,
@@ -422,8 +412,7 @@ export class RegionBuilder extends Builder {
     emit();
     this.#block = before.block;
     this.#blockIndex = before.index;
-    this.#dirty = before.dirty;
-    this.#inheritsDirty = before.inherits;
+    this.#flow.resume(before.flow);
     this.decoded = before.decoded;
     this.#at = before.at;
     this.#op = before.op;
@@ -433,7 +422,20 @@ export class RegionBuilder extends Builder {
   #leaveTo(target: Node): void {
     this.#syncOp();
     this.setLocal(LOCAL.TARGET, target);
+    this.#goChain();
+  }
+
+  /** Leaves for TARGET. */
+  #goChain(): void {
+    this.#store();
     this.branch(this.#chain);
+  }
+
+  /** Leaves by the exit that DELTA and STATUS describe. */
+  #goExit(): void {
+    const point = this.#flow.store();
+    this.#gaps.push({ kind: 'mask', position: this.code.length, point });
+    this.branch(this.#exit);
   }
 
   /** Leaves at the current instruction, with everything as before it. */
@@ -442,7 +444,7 @@ export class RegionBuilder extends Builder {
       this.setLocal(LOCAL.FLAG_OP, nodes.constant32(this.#op));
     this.setLocal(LOCAL.DELTA, nodes.constant32(at));
     this.setLocal(LOCAL.STATUS, nodes.constant32(status));
-    this.branch(this.#exit);
+    this.#goExit();
   }
 
   #syncOp(): void {
@@ -460,8 +462,7 @@ export class RegionBuilder extends Builder {
     const block = this.#graph.blocks[index] as RegionBlock;
     this.#block = block;
     this.#blockIndex = index;
-    this.#dirty = 0;
-    this.#inheritsDirty = true;
+    this.#flow.begin(index);
     const live = flagLiveness(block.instructions);
     this.#at = block.at;
     for (const [position, decoded] of block.instructions.entries()) {
@@ -493,7 +494,7 @@ export class RegionBuilder extends Builder {
       ];
       return nodes.load(opcode, size, nodes.constant32(0), this.fieldOffset('gpr', index));
     }
-    this.#used |= 1 << index;
+    this.#flow.use(1 << index);
     return nodes.zeroExtended(this.#word(LOCAL.GPR + index), size);
   }
 
@@ -527,7 +528,8 @@ export class RegionBuilder extends Builder {
       return;
     }
     this.#written |= 1 << index;
-    this.#dirty |= 1 << index;
+    if (value.size < 32) this.#flow.use(1 << index);
+    this.#flow.write(1 << index);
     const place = LOCAL.GPR + index;
     if (value.size === 64 || (!this.wide && value.size === 32)) {
       this.setLocal(place, nodes.zeroExtended(value, this.wide ? 64 : 32));
@@ -537,7 +539,6 @@ export class RegionBuilder extends Builder {
       this.setLocal(place, nodes.zeroExtended(value, 64));
       return;
     }
-    this.#used |= 1 << index;
     const shift = isHigh ? 8 : 0;
     const mask = (value.size === 8 ? 0xff : 0xffff) << shift;
     const keep = this.wide ? nodes.constant64(-1, ~mask) : nodes.constant32(~mask);
@@ -572,7 +573,7 @@ export class RegionBuilder extends Builder {
         b: this.readState('flagB'),
       };
     }
-    this.#used |= FLAGS_BIT;
+    this.#flow.use(FLAGS_BIT);
     const operation =
       this.#op === undefined ? nodes.local(LOCAL.FLAG_OP, 32) : nodes.constant32(this.#op);
     return { operation, a: this.#word(LOCAL.FLAG_A), b: this.#word(LOCAL.FLAG_B) };
@@ -588,7 +589,7 @@ export class RegionBuilder extends Builder {
     }
     if (!this.#live.carry && !this.#live.rest) return;
     this.#written |= FLAGS_BIT;
-    this.#dirty |= FLAGS_BIT;
+    this.#flow.write(FLAGS_BIT);
     if (flags.b !== undefined) this.emit(nodes.zeroExtended(flags.b, size));
     this.emit(nodes.zeroExtended(flags.a, size));
     if (!nodes.isConstant(flags.operation)) {
@@ -741,6 +742,8 @@ export class RegionBuilder extends Builder {
   }
 
   protected table(write: boolean): Node {
+    if (write) this.#usesWriteTable = true;
+    else this.#usesReadTable = true;
     return nodes.local(write ? LOCAL.WRITE_TABLE : LOCAL.READ_TABLE, 32);
   }
 
@@ -791,7 +794,7 @@ export class RegionBuilder extends Builder {
         this.setLocal(LOCAL.FLAG_OP, nodes.constant32(this.#op));
       this.setLocal(LOCAL.DELTA, nodes.constant32(this.#at));
       this.setLocal(LOCAL.STATUS, status);
-      this.branch(this.#exit);
+      this.#goExit();
     });
   }
 
@@ -806,7 +809,7 @@ export class RegionBuilder extends Builder {
 
   jump(target: Value): void {
     this.#setTarget(target);
-    this.branch(this.#chain);
+    this.#goChain();
     this.#ended = true;
   }
 
@@ -903,12 +906,12 @@ export class RegionBuilder extends Builder {
    * the state block, and this region gives the status on to its caller.
    */
   #callRegion(next: number, isRecursive: boolean): void {
-    this.#hasCalls = true;
-    const { LOCAL_SET } = OP;
+    this.#usesKey = true;
     const depth = nodes.local(LOCAL.CALL_DEPTH, 32);
     const isDeep = nodes.binary(OP.I32_EQ, depth, nodes.constant32(CALL_DEPTH_MAX));
-    this.branchWhen(nodes.binary(OP.I32_OR, isDeep, this.readState('pending')), this.#chain);
-    this.#storeDirty();
+    this.#store();
+    // An endless recursion comes by here, where what is pending is seen.
+    this.branchWhen(isDeep, this.#chain);
     this.writeState('rip', this.#word(LOCAL.TARGET));
     this.block((back) => {
       this.block((miss) => {
@@ -924,7 +927,7 @@ export class RegionBuilder extends Builder {
           this.code.unsigned(this.module.type(REGION_SIGNATURE));
           this.code.unsigned(0);
         }
-        this.code.byte(LOCAL_SET);
+        this.code.byte(OP.LOCAL_SET);
         this.code.unsigned(LOCAL.STATUS);
         const status = nodes.local(LOCAL.STATUS, 32);
         const differs = nodes.binary(OP.I32_XOR, status, nodes.constant32(STATUS.RETURN));
@@ -941,9 +944,7 @@ export class RegionBuilder extends Builder {
       });
       this.#return(STATUS.JUMP);
     });
-    this.#gaps.push({ kind: 'load', position: this.code.length });
-    this.#noteClean();
-    this.#forgetOp();
+    this.#load();
   }
 
   returnTo(target: Value): void {
@@ -953,11 +954,11 @@ export class RegionBuilder extends Builder {
     }
     this.#setTarget(target);
     this.when(nodes.local(LOCAL.CALL_DEPTH, 32), () => {
-      this.#storeDirty();
+      this.#store();
       this.writeState('rip', this.#word(LOCAL.TARGET));
       this.#return(STATUS.RETURN);
     });
-    this.branch(this.#chain);
+    this.#goChain();
     this.#ended = true;
   }
 
@@ -966,21 +967,15 @@ export class RegionBuilder extends Builder {
   /** The state block holds everything. */
   #spill(): void {
     this.#syncOp();
-    this.#storeDirty();
-    this.#noteClean();
-  }
-
-  /** After a function that may have changed any register in the state block. */
-  #reload(): void {
-    this.#gaps.push({ kind: 'load', position: this.code.length });
-    this.#forgetOp();
+    this.#store();
+    this.#flow.noteClean();
   }
 
   callWithState(name: string, args: readonly Value[], result?: ResultSize): Value {
     const kept = args.map((argument) => this.let(argument));
     this.#spill();
     const value = this.callNow(name, kept, result);
-    this.#reload();
+    this.#load();
     this.exitOnFault();
     return value;
   }
@@ -999,10 +994,7 @@ export class RegionBuilder extends Builder {
 
   #setRips(): void {
     this.writeState('rip', this.#ripSum(nodes.constant32(this.#at)));
-    this.writeState(
-      'nextRip',
-      this.#ripSum(nodes.constant32(this.#at + this.decoded.length)),
-    );
+    this.writeState('nextRip', this.#ripSum(nodes.constant32(this.#at + this.decoded.length)));
   }
 
   system(name: string, args: readonly Value[], result?: ResultSize): Value {
@@ -1026,13 +1018,8 @@ export class RegionBuilder extends Builder {
     this.when(nodes.binary(OP.I32_OR, stopped, this.readState('codeChanged')), () =>
       this.#return(STATUS.SYSTEM),
     );
-    this.#reload();
+    this.#load();
   }
-}
-
-/** What may differ from the state block at a place, given the same for the block beginnings. */
-function dirtyMask(dirty: Dirty, atBlocks: readonly number[]): number {
-  return dirty.mask | (dirty.hasInherited ? (atBlocks[dirty.block] as number) : 0);
 }
 
 /** Which flags may be seen after an instruction: CF, and the other five. */
