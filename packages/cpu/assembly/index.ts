@@ -30,6 +30,7 @@ export {
   clearJumpCache,
   fetchHost,
   flushAll,
+  forgetFunctions,
   invalidateLinear,
   probeFetch,
   protectPage,

@@ -14,6 +14,7 @@ import {
   AREA_PT_POOL,
   AREA_PT_POOL_COUNT,
   AREA_WRITE_HEADS,
+  CPU_AREA_BLOCK_CACHE,
   CPU_AREA_JUMP_CACHE,
   CPU_AREA_SHADOW,
   CPU_AREA_SPACES,
@@ -672,8 +673,14 @@ function newGeneration(owner: u32): void {
   setJumpKey((generation() << 14) | (modeKey() & JUMP_MODE_MASK));
 }
 
-export function clearJumpCache(): void {
+/** Translated code must find no function by itself any more. */
+export function forgetFunctions(): void {
   memory.fill(base() + CPU_AREA_JUMP_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
+}
+
+export function clearJumpCache(): void {
+  forgetFunctions();
+  memory.fill(base() + CPU_AREA_BLOCK_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
 }
 
 /** Drops every shadow, globals too. */

@@ -16,6 +16,7 @@ import {
   BLOCK_MODE_MASK,
   BLOCK_PAGES,
   BLOCK_SECOND_PAGE,
+  CPU_AREA_BLOCK_CACHE,
   CPU_AREA_JUMP_CACHE,
   EFLAGS_IF,
   EFLAGS_RF,
@@ -104,6 +105,25 @@ export function blockHash(host: u32): u32 {
   return AREA_BLOCK_HASH + (((host ^ (host >> 13)) & (AREA_BLOCK_HASH_COUNT - 1)) << 2);
 }
 
+/** Entry for a linear address in the jump cache or the run loop's. */
+// @ts-ignore: decorator
+@inline
+function cacheEntry(cache: u32, linear: u64, key: u32): u32 {
+  const low = <u32>linear;
+  const index = (low ^ (low >> 12) ^ (key >> 11)) & (JUMP_CACHE_COUNT - 1);
+  return <u32>base() + cache + (index << 4);
+}
+
+/** Tells translated code about the function of the block at CS:RIP. */
+function enterJump(translated: u32): void {
+  const linear = segEffBase(SREG_CS) + rip();
+  const key = jumpKey();
+  const entry = cacheEntry(CPU_AREA_JUMP_CACHE, linear, key);
+  store<u64>(entry, linear);
+  store<u32>(entry, key, 8);
+  store<u32>(entry, translated, 12);
+}
+
 /** Whether the last block found may run translated: its other pages are mapped as it wants. */
 let fits: bool = true;
 
@@ -127,9 +147,7 @@ function pagesFit(block: u32, linear: u64, user: bool): bool {
 function findBlock(): u32 {
   const linear = segEffBase(SREG_CS) + rip();
   const key = jumpKey();
-  const low = <u32>linear;
-  const index = (low ^ (low >> 12) ^ (key >> 11)) & (JUMP_CACHE_COUNT - 1);
-  const entry = base() + CPU_AREA_JUMP_CACHE + (index << 4);
+  const entry = cacheEntry(CPU_AREA_BLOCK_CACHE, linear, key);
   if (load<u64>(entry) == linear && load<u32>(entry, 8) == key) {
     const block = load<u32>(entry, 12);
     if (load<u32>(block, BLOCK_DEAD) == 0) {
@@ -261,7 +279,8 @@ export function run(): u32 {
       }
       interpret(block, 0xffff);
     } else if (translated) {
-      const status = call_indirect<u32>(translated, block, 0);
+      enterJump(translated);
+      const status = call_indirect<u32>(translated, 0);
       if (status == STATUS_SYSTEM) {
         if (!faulted()) setRip(nextRip());
       } else if (status == STATUS_BAIL) {

@@ -237,7 +237,7 @@ export class CodeCache {
   setFunction(block: number, tableSlot: number, pages: ReadonlyMap<number, number>): void {
     const v = this.#view;
     const old = v.getUint32(block + BLOCK.FUNCTION, true);
-    if (old !== 0) this.#release(old);
+    if (old !== 0) this.#forget(old);
     const others = [...pages].filter(([index]) => index !== 0);
     const list = others.length === 0 ? 0 : this.#next;
     const next = (list + 4 + others.length * 8 + 7) & ~7;
@@ -282,7 +282,7 @@ export class CodeCache {
     v.setUint32(link, v.getUint32(block + BLOCK.HASH_NEXT, true), true);
     v.setUint32(block + BLOCK.DEAD, 1, true);
     const slot = v.getUint32(block + BLOCK.FUNCTION, true);
-    if (slot !== 0) this.#release(slot);
+    if (slot !== 0) this.#forget(slot);
     v.setUint32(block + BLOCK.FUNCTION, 0, true);
     this.#pages.get(host >>> 12)?.delete(block);
     const second = v.getUint32(block + BLOCK.SECOND_PAGE, true);
@@ -292,6 +292,12 @@ export class CodeCache {
     for (let position = 0; position < count; position++) {
       this.#pages.get(v.getUint32(list + 8 + position * 8, true))?.delete(block);
     }
+  }
+
+  /** Gives a translation's place away. */
+  #forget(tableSlot: number): void {
+    this.#runtime.forgetFunctions();
+    this.#release(tableSlot);
   }
 
   /** Forgets everything. Only between two blocks. */

@@ -16,7 +16,6 @@ import * as nodes from './nodes.ts';
 import { isCallNested, type RegionBlock, type RegionGraph } from './region-graph.ts';
 import { FLAGS_BIT, RegisterFlow, type TransferPoint } from './register-flow.ts';
 import {
-  BLOCK,
   CALL_DEPTH_MAX,
   CPU_AREA,
   EFLAGS,
@@ -28,29 +27,28 @@ import {
 import { Code, OP, TYPE, type WasmType } from './wasm/code.ts';
 import { type ModuleBuilder, REGION_SIGNATURE } from './wasm/module.ts';
 
-/** Local indices: two parameters; registers follow, then the region's own. */
+/** Local indices: the parameter; registers follow, then the region's own. */
 const LOCAL = {
-  BLOCK: 0,
   /** How many regions wait for this one's return. */
-  CALL_DEPTH: 1,
-  GPR: 2,
-  FLAG_OP: 18,
-  FLAG_A: 19,
-  FLAG_B: 20,
+  CALL_DEPTH: 0,
+  GPR: 1,
+  FLAG_OP: 17,
+  FLAG_A: 18,
+  FLAG_B: 19,
   /** RIP of the entry: the region may be mapped anywhere. */
-  RIP: 21,
-  READ_TABLE: 22,
-  WRITE_TABLE: 23,
+  RIP: 20,
+  READ_TABLE: 21,
+  WRITE_TABLE: 22,
   /** Offset from the entry of the instruction that an exit leaves at. */
-  DELTA: 24,
-  STATUS: 25,
-  TARGET: 26,
-  ENTRY: 27,
+  DELTA: 23,
+  STATUS: 24,
+  TARGET: 25,
+  ENTRY: 26,
   /** The jump key that the region runs under. */
-  KEY: 28,
+  KEY: 27,
   /** Registers that the shared exit stores. */
-  MASK: 29,
-  COUNT: 30,
+  MASK: 28,
+  COUNT: 29,
 } as const;
 
 /** A place in the body whose code is known only when the whole region is. */
@@ -288,7 +286,6 @@ export class RegionBuilder extends Builder {
   #emitChain(): void {
     this.block((miss) => {
       this.#findFunction(miss, this.readState('jumpKey'));
-      this.emit(nodes.local(LOCAL.ENTRY, 32));
       this.emit(nodes.local(LOCAL.CALL_DEPTH, 32));
       this.emit(nodes.local(LOCAL.STATUS, 32));
       this.code.byte(OP.RETURN_CALL_INDIRECT);
@@ -298,7 +295,7 @@ export class RegionBuilder extends Builder {
     this.#return(STATUS.JUMP);
   }
 
-  /** ENTRY becomes the block at the linear address TARGET, STATUS its function. */
+  /** STATUS becomes the function at the linear address TARGET. */
   #findFunction(miss: Label, key: Node): void {
     const low = this.wide
       ? nodes.operation(OP.I32_WRAP_I64, 32, [this.#word(LOCAL.TARGET)])
@@ -321,9 +318,7 @@ export class RegionBuilder extends Builder {
     this.branchWhen(nodes.binary(OP.I32_NE, tag, this.#word(LOCAL.TARGET), 32), miss);
     const entryKey = nodes.load(OP.I32_LOAD, 32, entry, cache + 8);
     this.branchWhen(nodes.binary(OP.I32_NE, entryKey, key, 32), miss);
-    this.setLocal(LOCAL.ENTRY, nodes.load(OP.I32_LOAD, 32, entry, cache + 12));
-    this.setLocal(LOCAL.STATUS, nodes.load(OP.I32_LOAD, 32, entry, BLOCK.FUNCTION));
-    this.branchWhen(nodes.operation(OP.I32_EQZ, 32, [nodes.local(LOCAL.STATUS, 32)]), miss);
+    this.setLocal(LOCAL.STATUS, nodes.load(OP.I32_LOAD, 32, entry, cache + 12));
   }
 
   #return(status: number): void {
@@ -916,7 +911,6 @@ export class RegionBuilder extends Builder {
     this.block((back) => {
       this.block((miss) => {
         if (!isRecursive) this.#findFunction(miss, nodes.local(LOCAL.KEY, 32));
-        this.emit(nodes.local(isRecursive ? LOCAL.BLOCK : LOCAL.ENTRY, 32));
         this.emit(nodes.binary(OP.I32_ADD, depth, nodes.constant32(1)));
         if (isRecursive) {
           this.code.byte(OP.CALL);

@@ -208,8 +208,10 @@ export const STATE_SIZE = LAID_OUT.sizeBytes;
 
 /** Parts of a processor's block behind its state, as offsets from the block's start. */
 export const CPU_AREA = {
-  /** Jump cache: linear address to block; see JUMP_CACHE. */
+  /** Jump cache: linear address to translated function; see JUMP_CACHE. */
   JUMP_CACHE: 0x0001_0000,
+  /** The run loop's cache: linear address to block, with entries like those of the jump cache. */
+  BLOCK_CACHE: 0x0005_0000,
   /** Reverse map: next and previous slot of each write-table slot, two u32 each. */
   WRITE_LINKS: 0x0010_0000,
   /** Spaces' descriptions. */
@@ -218,7 +220,7 @@ export const CPU_AREA = {
   SHADOW: 0x0080_0000,
 } as const;
 
-/** Jump cache entries: u64 linear address, u32 key (generation and mode), u32 block pointer. */
+/** Jump cache entries: u64 linear address, u32 key (generation and mode), u32 function. */
 export const JUMP_CACHE = { COUNT: 16_384, ENTRY_SIZE: 16 } as const;
 
 /**

@@ -24,6 +24,7 @@ export const PAGE_FLAG_CODE: u32 = 1;
 export const PAGE_FLAG_PAGE_TABLE: u32 = 2;
 export const PAGE_FLAG_ROM: u32 = 4;
 export const CPU_AREA_JUMP_CACHE: u32 = 65536;
+export const CPU_AREA_BLOCK_CACHE: u32 = 327680;
 export const CPU_AREA_WRITE_LINKS: u32 = 1048576;
 export const CPU_AREA_SPACES: u32 = 983040;
 export const CPU_AREA_SHADOW: u32 = 8388608;

@@ -15,8 +15,8 @@ interface DefinedFunction {
 
 /** An interpreter's handler: takes its record, gives a status. */
 export const HANDLER_SIGNATURE: Signature = { params: [TYPE.I32], result: TYPE.I32 };
-/** A region: takes its block and how many regions wait for its return, gives a status. */
-export const REGION_SIGNATURE: Signature = { params: [TYPE.I32, TYPE.I32], result: TYPE.I32 };
+/** A region: takes how many regions wait for its return, gives a status. */
+export const REGION_SIGNATURE: Signature = { params: [TYPE.I32], result: TYPE.I32 };
 
 /**
  * A module under construction: it imports the memory, the function table and runtime functions from
