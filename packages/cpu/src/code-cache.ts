@@ -158,6 +158,12 @@ export class CodeCache {
     return 0;
   }
 
+  /** The block at a host address, if there is one, is taken for cold again. */
+  resetCount(host: number, mode: number): void {
+    const block = this.find(host, mode);
+    if (block !== 0) this.#view.setUint32(block + BLOCK.COUNT, 0, true);
+  }
+
   #link(page: number, block: number): void {
     const blocks = this.#pages.get(page);
     if (blocks === undefined) this.#pages.set(page, new Set([block]));

@@ -64,6 +64,14 @@ export function buildRegionGraph(
   return arrange(blocks, window);
 }
 
+/** Host address of the code at a distance from the entry; 0 when it is not to be used. */
+export function hostOf(window: CodeWindow, at: number): number {
+  const place = (window.host % PAGE) + at;
+  const index = Math.floor(place / PAGE);
+  const page = window.hostPage(index);
+  return page === 0 ? 0 : page * PAGE + (place - index * PAGE);
+}
+
 /** Calls `use` with the host address and length of each piece of a block's code within a page. */
 export function eachCodeRange(
   window: CodeWindow,
@@ -89,13 +97,11 @@ class Scan {
   readonly #window: CodeWindow;
   readonly #decoder: Decoder;
   readonly #mode: number;
-  readonly #entry: number;
 
   constructor(window: CodeWindow, decoder: Decoder, mode: number) {
     this.#window = window;
     this.#decoder = decoder;
     this.#mode = mode;
-    this.#entry = window.host % PAGE;
   }
 
   run(): void {
@@ -123,27 +129,20 @@ class Scan {
     }
   }
 
-  #hostOf(at: number): number {
-    const place = this.#entry + at;
-    const index = Math.floor(place / PAGE);
-    const page = this.#window.hostPage(index);
-    return page === 0 ? 0 : page * PAGE + (place - index * PAGE);
-  }
-
   #isKnown(at: number): boolean {
-    const host = this.#hostOf(at);
+    const host = hostOf(this.#window, at);
     return host !== 0 && this.#window.isKnown(host);
   }
 
   #decode(at: number): Decoded | undefined {
-    const host = this.#hostOf(at);
+    const host = hostOf(this.#window, at);
     if (host === 0) return undefined;
     const { bytes } = this.#window;
     const bits = codeBits(this.#mode);
     const pageEnd = host - (host % PAGE) + PAGE;
     let one = this.#decoder.decode(bytes, host, pageEnd, bits);
     if (one === 'truncated') {
-      const next = this.#hostOf(at + pageEnd - host);
+      const next = hostOf(this.#window, at + pageEnd - host);
       if (next === 0) return undefined;
       one = decodeAcross(this.#decoder, bytes, { host, next, bits });
     }

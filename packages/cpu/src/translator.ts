@@ -6,6 +6,7 @@ import {
   buildRegionGraph,
   type CodeWindow,
   eachCodeRange,
+  hostOf,
   isTranslatable,
 } from './region-graph.ts';
 import { BLOCK } from './state-layout.ts';
@@ -64,6 +65,8 @@ export class Translator {
     for (const part of graph.blocks) {
       eachCodeRange(window, part, (at, bytes) => this.#code.markCode(at, bytes));
       this.#instructions += part.instructions.length;
+      // An entry of its own must be earned by coming here from outside.
+      this.#code.resetCount(hostOf(window, part.at), mode);
     }
     this.#code.setFunction(block, slot, graph.pages);
     this.#regions++;
