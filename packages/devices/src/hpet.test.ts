@@ -69,6 +69,22 @@ test('legacy replacement with a periodic comparator, set up as Linux does', () =
   assert.equal(irq0.risingEdges, 250);
 });
 
+test('a periodic comparator whose interrupt is off costs no timer and keeps its value', () => {
+  const { hpet, mmio, clock, irq0 } = makeHpet();
+  mmio.write(BASE + 0x10, 3);
+  mmio.write(BASE + 0x100, 0x8 | 0x40 | 0x100);
+  mmio.write(BASE + 0x108, 400_000);
+  mmio.write(BASE + 0x108, 400_000);
+  clock.advance(1001 * MILLISECOND);
+  assert.ok(clock.callbackCount <= 1);
+  assert.equal(irq0.risingEdges, 0);
+  assert.equal(mmio.read(BASE + 0x108), 251 * 400_000);
+  assert.equal(hpet.save().timers[0]?.comparator, String(251 * 400_000));
+  mmio.write(BASE + 0x100, 0x4 | 0x8 | 0x100);
+  clock.advance(4 * MILLISECOND);
+  assert.equal(irq0.risingEdges, 1, 'on again: the next match interrupts');
+});
+
 test('level interrupts stay until the status bit is cleared', () => {
   const { mmio, clock, pins } = makeHpet();
   mmio.write(BASE + 0x120, (21 << 9) | 4 | 2);

@@ -1,6 +1,7 @@
 import type { Clock, Timer, u32 } from '@umbra/base';
 import type { Device, IrqLine, MmioBus } from '@umbra/core';
 import * as z from 'zod';
+import type { EdgeInterest } from './isa-interrupts.ts';
 import { count, dword, qword, stateSchema } from './state.ts';
 
 const DEFAULT_ADDRESS = 0xfed0_0000;
@@ -67,6 +68,8 @@ interface Comparator {
   /** The low half was written under VAL_SET; a write of the high half belongs to it. */
   isHighPending: boolean;
   timer: Timer | undefined;
+  /** Its matches are not timed: nothing would come of them. Not state: it is found out anew. */
+  isResting: boolean;
 }
 
 /** High precision event timers, three comparators, interrupts by pins only. [HPET] */
@@ -76,6 +79,7 @@ export class Hpet implements Device<State> {
   readonly #clock: Clock;
   readonly #pins: readonly IrqLine[];
   readonly #irq0: IrqLine;
+  readonly #irq0Interest: EdgeInterest | undefined;
   readonly #irq8: IrqLine;
   readonly #onLegacyReplacement: (isReplaced: boolean) => void;
   #timers = initialTimers();
@@ -91,6 +95,8 @@ export class Hpet implements Device<State> {
     clock: Clock;
     pins: readonly IrqLine[];
     irq0: IrqLine;
+    /** Spares the host matches of the periodic timer on IRQ 0 that change nothing. */
+    irq0Interest?: EdgeInterest;
     irq8: IrqLine;
     onLegacyReplacement: (isReplaced: boolean) => void;
     address?: number;
@@ -101,6 +107,8 @@ export class Hpet implements Device<State> {
     this.#irq0 = options.irq0;
     this.#irq8 = options.irq8;
     this.#onLegacyReplacement = options.onLegacyReplacement;
+    this.#irq0Interest = options.irq0Interest;
+    this.#irq0Interest?.onChange(() => this.#wake());
     options.mmio.register(this.name, options.address ?? DEFAULT_ADDRESS, 4096, this);
   }
 
@@ -110,6 +118,7 @@ export class Hpet implements Device<State> {
   }
 
   write(offset: number, size: number, value: u32): void {
+    this.#advanceResting();
     // Registers take aligned words. [HPET] §2.2.
     if (size !== 4 || (offset & 3) !== 0) return;
     const isHigh = (offset & 4) !== 0;
@@ -132,6 +141,7 @@ export class Hpet implements Device<State> {
   }
 
   save(): State {
+    this.#advanceResting();
     return {
       config: this.#config,
       status: this.#status,
@@ -158,6 +168,7 @@ export class Hpet implements Device<State> {
       period: BigInt.asUintN(64, BigInt(period)),
       isHighPending,
       timer: undefined,
+      isResting: false,
     }));
     this.#scheduleAll();
   }
@@ -199,6 +210,7 @@ export class Hpet implements Device<State> {
   #readTimer(offset: number, isHigh: boolean): u32 {
     const timer = this.#timers[Math.floor(offset / REG.TIMER_STRIDE)];
     if (timer === undefined) return 0;
+    this.#advanceResting();
     switch ((offset % REG.TIMER_STRIDE) & ~7) {
       case REG.TN_CONF:
         return isHigh ? ROUTE_CAP : timer.config | TN.PER_INT_CAP | TN.SIZE_CAP;
@@ -278,6 +290,7 @@ export class Hpet implements Device<State> {
     if (timer === undefined) return;
     timer.timer?.cancel();
     timer.timer = undefined;
+    timer.isResting = false;
     if (!this.#isEnabled()) return;
     const mask = (timer.config & TN.MODE_32) !== 0 ? MASK_32 : MASK_64;
     const isPeriodic = (timer.config & TN.PERIODIC) !== 0 && timer.period > 0n;
@@ -303,7 +316,36 @@ export class Hpet implements Device<State> {
       timer.comparator = (timer.comparator + (skipped + 1n) * timer.period) & mask;
     }
     this.#interrupt(index, timer);
-    this.#schedule(index, true);
+    if (this.#mayRest(index, timer)) timer.isResting = true;
+    else this.#schedule(index, true);
+  }
+
+  /** Whether nothing would come of a periodic comparator's matches but its own next value. */
+  #mayRest(index: number, timer: Comparator): boolean {
+    if ((timer.config & TN.PERIODIC) === 0 || timer.period === 0n) return false;
+    if ((timer.config & TN.INT_TYPE_LEVEL) !== 0) return false;
+    if ((timer.config & TN.INT_ENB) === 0) return true;
+    const isIrq0 = index === 0 && (this.#config & GEN_CONF.LEG_RT) !== 0;
+    return isIrq0 && this.#irq0Interest?.isIgnored() === true;
+  }
+
+  /** Gives comparators that rest the values they would have by now. */
+  #advanceResting(): void {
+    for (const timer of this.#timers) {
+      if (!timer.isResting) continue;
+      const mask = (timer.config & TN.MODE_32) !== 0 ? MASK_32 : MASK_64;
+      const late = (this.#now() - timer.comparator) & mask;
+      if (late >= mask / 2n) continue;
+      timer.comparator = (timer.comparator + (late / timer.period + 1n) * timer.period) & mask;
+    }
+  }
+
+  /** Edges count again. */
+  #wake(): void {
+    this.#advanceResting();
+    this.#timers.forEach((timer, index) => {
+      if (timer.isResting && !this.#mayRest(index, timer)) this.#schedule(index);
+    });
   }
 
   #interrupt(index: number, timer: Comparator): void {
@@ -348,5 +390,6 @@ function initialTimers(): Comparator[] {
     period: 0n,
     isHighPending: false,
     timer: undefined,
+    isResting: false,
   }));
 }

@@ -34,6 +34,8 @@ type State = z.infer<typeof State>;
 export class I82093Ioapic implements Device<State> {
   readonly name: string;
   readonly schema = stateSchema('i82093-ioapic', 1, State);
+  /** Hears when a mask may have been lifted. */
+  onMaskChange: () => void = () => {};
   readonly #bus: ApicBus;
   readonly #pins: readonly IrqLine[];
   readonly #low = new Uint32Array(PIN_COUNT);
@@ -57,6 +59,11 @@ export class I82093Ioapic implements Device<State> {
     const line = this.#pins[pin];
     if (line === undefined) throw new RangeError(`Pin ${pin} is not 0 to ${PIN_COUNT - 1}`);
     return line;
+  }
+
+  /** Whether an edge of a pin is lost. */
+  ignoresEdge(pin: number): boolean {
+    return ((this.#low[pin] ?? 0) & ENTRY.MASKED) !== 0;
   }
 
   /** A local APIC's end of interrupt for a level-triggered `vector`. */
@@ -140,6 +147,7 @@ export class I82093Ioapic implements Device<State> {
     const kept = (value & ENTRY.LEVEL) !== 0 ? remoteIrr : 0;
     this.#low[pin] = (value & ENTRY.WRITABLE) | kept;
     this.#serveLevel(pin);
+    this.onMaskChange();
   }
 
   #setPin(pin: number, asserted: boolean): void {

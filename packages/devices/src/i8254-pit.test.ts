@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { I8254Pit, PIT_HZ } from './i8254-pit.ts';
+import { I8259Pair } from './i8259-pic.ts';
+import { IsaInterrupts } from './isa-interrupts.ts';
 import { SystemControlPortB } from './system-control-ports.ts';
 import { ManualClock, TestLine, TestPio } from './test-support.ts';
 
@@ -36,6 +38,38 @@ test('mode 2 interrupts once a period', () => {
   program(pio, 0x34, 11_932);
   clock.advance(1_000_000_000);
   assert.equal(irq0.risingEdges, 1 + 99, 'one edge when OUT goes high at the start, 99 periods');
+});
+
+test('rests while both interrupt controllers would ignore its edges', () => {
+  const pio = new TestPio();
+  const clock = new ManualClock();
+  const intr = new TestLine();
+  const pic = new I8259Pair({ name: 'pic', pio, output: intr });
+  for (const [port, value] of [
+    [0x20, 0x11],
+    [0x21, 0x08],
+    [0x21, 0x04],
+    [0x21, 0x01],
+    [0x21, 0xff],
+  ] as const)
+    pio.out8(port, value);
+  const isa = new IsaInterrupts({ name: 'isa', pic });
+  const options = { irq0: isa.source(0), interest: isa.edgeInterest(0) };
+  new I8254Pit({ name: 'pit', pio, clock, ...options });
+  program(pio, 0x34, 11_932);
+  clock.advance(1_000_000_000);
+  assert.ok(
+    clock.callbackCount <= 1,
+    'one edge is latched behind the mask, the others count nothing',
+  );
+  pio.out8(0x21, 0xfe);
+  assert.equal(intr.isHigh, true, 'the latched edge');
+  assert.equal(pic.acknowledge(), 8);
+  pio.out8(0x20, 0x20);
+  const before = intr.risingEdges;
+  clock.advance(ticks(11_932));
+  assert.equal(intr.risingEdges, before + 1, 'the next edge comes when it always would have');
+  assert.equal(clock.callbackCount <= 3, true);
 });
 
 test('mode 3 with the count 0 is the 18.2 Hz of DOS', () => {

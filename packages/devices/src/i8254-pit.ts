@@ -2,6 +2,7 @@ import type { Clock, Timer, u8 } from '@umbra/base';
 import type { Device, IrqLine, PioBus } from '@umbra/core';
 import * as z from 'zod';
 import { CounterState, I8254Counter } from './i8254-counter.ts';
+import type { EdgeInterest } from './isa-interrupts.ts';
 import { ticksAt, timeOfTick } from './rate.ts';
 import { count, stateSchema } from './state.ts';
 
@@ -36,11 +37,23 @@ export class I8254Pit implements Device<State> {
   /** When the last edge was delivered; not state, because it only spaces edges out. */
   #lastEdgeNs = 0;
   #timer: Timer | undefined;
+  readonly #interest: EdgeInterest | undefined;
+  /** Edges rest because both interrupt controllers would ignore them. */
+  #isResting = false;
 
-  constructor(options: { name: string; pio: PioBus; clock: Clock; irq0: IrqLine }) {
+  constructor(options: {
+    name: string;
+    pio: PioBus;
+    clock: Clock;
+    irq0: IrqLine;
+    /** Spares the host the edges that change nothing: an idle guest often leaves IRQ 0 masked. */
+    interest?: EdgeInterest;
+  }) {
     this.name = options.name;
     this.#clock = options.clock;
     this.#irq0 = options.irq0;
+    this.#interest = options.interest;
+    this.#interest?.onChange(() => this.#resume());
     this.#initialize();
     options.pio.register(this.name, PORT.COUNTER_0, 4, this);
   }
@@ -126,14 +139,22 @@ export class I8254Pit implements Device<State> {
     this.#scheduleEdge();
   }
 
+  /** Edges count again: from the next one on, without making up for those that did not. */
+  #resume(): void {
+    if (!this.#isResting || this.#interest?.isIgnored() === true) return;
+    this.#lastEdgeTick = Math.max(this.#lastEdgeTick, this.#tick());
+    this.#scheduleEdge();
+  }
+
   #scheduleEdge(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     const edge = this.#counters[0].nextRisingEdge(this.#lastEdgeTick);
-    if (edge === undefined) return;
+    const period = this.#counters[0].periodTicks();
+    this.#isResting = period !== undefined && this.#interest?.isIgnored() === true;
+    if (edge === undefined || this.#isResting) return;
     const now = this.#clock.now();
     let deadline = timeOfTick(edge, PIT_HZ);
-    const period = this.#counters[0].periodTicks();
     if (period !== undefined) {
       const catchUpNs = Math.ceil(timeOfTick(period, PIT_HZ) / CATCH_UP_SPEED);
       if (deadline < now) deadline = now + catchUpNs;

@@ -205,6 +205,8 @@ export class I8259Pair implements Device<PairState> {
   readonly #master = new I8259();
   readonly #slave = new I8259();
   readonly #lines: readonly IrqLine[];
+  /** Hears when a mask may have been lifted. */
+  onMaskChange: () => void = () => {};
 
   /** `output` is INTR: high while a request waits. */
   constructor(options: { name: string; pio: PioBus; output: IrqLine }) {
@@ -229,6 +231,12 @@ export class I8259Pair implements Device<PairState> {
     const line = this.#lines[irq];
     if (line === undefined) throw new RangeError(`IRQ ${irq} is not 0 to 15`);
     return line;
+  }
+
+  /** Whether another edge of `irq` would change nothing: one is latched behind the mask. */
+  ignoresEdge(irq: number): boolean {
+    const { latched, imr, elcr } = this.#chip(irq >> 3).state;
+    return (latched & imr & ~elcr & (1 << (irq & 7))) !== 0;
   }
 
   /** Whether INTR is high. */
@@ -275,6 +283,7 @@ export class I8259Pair implements Device<PairState> {
       out8: (offset, value) => {
         chip.write(offset, value);
         this.#sync();
+        this.onMaskChange();
       },
     });
   }

@@ -14,6 +14,13 @@ const State = z.strictObject({
 });
 type State = z.infer<typeof State>;
 
+/** Tells a source of interrupt edges whether anybody takes note of them. */
+export interface EdgeInterest {
+  isIgnored(): boolean;
+  /** `resume` is called whenever edges may count again. */
+  onChange(resume: () => void): void;
+}
+
 /**
  * The interrupt wires of the ISA bus: each is the wired-OR of its sources and goes to the 8259
  * pair and to the I/O APIC (IRQ 0 to pin 2, as the MADT says). [MPSPEC] §3.6.2.
@@ -27,11 +34,29 @@ export class IsaInterrupts implements Device<State> {
   readonly #legacyTimers = new Uint32Array(IRQ_COUNT);
   readonly #sourceCount = new Uint8Array(IRQ_COUNT);
   #isLegacyReplaced = false;
+  readonly #resumed: (() => void)[] = [];
 
   constructor(options: { name: string; pic: I8259Pair; ioapic?: I82093Ioapic | undefined }) {
     this.name = options.name;
     this.#pic = options.pic;
     this.#ioapic = options.ioapic;
+    const tell = () => {
+      for (const resume of this.#resumed) resume();
+    };
+    options.pic.onMaskChange = tell;
+    if (options.ioapic !== undefined) options.ioapic.onMaskChange = tell;
+  }
+
+  /**
+   * What a periodic source of edges on `irq` needs in order to rest while nothing would come of
+   * them: whether that is so, and a call whenever it may have changed.
+   */
+  edgeInterest(irq: number): EdgeInterest {
+    return {
+      isIgnored: () =>
+        this.#pic.ignoresEdge(irq) && this.#ioapic?.ignoresEdge(irq === 0 ? 2 : irq) !== false,
+      onChange: (resume) => void this.#resumed.push(resume),
+    };
   }
 
   /**

@@ -102,7 +102,7 @@ export class Chipset {
     const pins = Array.from({ length: IOAPIC_PINS }, (_, pin) => ioapic.line(pin));
 
     const irq0 = isa.source(0, { isLegacyTimer: true });
-    const pit = add(new I8254Pit({ name: 'pit', pio, clock, irq0 }));
+    const pit = add(new I8254Pit({ name: 'pit', pio, clock, irq0, interest: isa.edgeInterest(0) }));
     add(new SystemControlPortB({ name: 'port-b', pio, clock, pit }));
     const rtcIrq = isa.source(8, { isLegacyTimer: true });
     this.rtc = add(new Mc146818Rtc({ name: 'rtc', pio, clock, irq: rtcIrq }));
@@ -114,6 +114,7 @@ export class Chipset {
         address: PLATFORM.HPET,
         pins,
         irq0: isa.source(0),
+        irq0Interest: isa.edgeInterest(0),
         irq8: isa.source(8),
         onLegacyReplacement: (isReplaced) => isa.setLegacyReplacement(isReplaced),
       }),
