@@ -14,6 +14,7 @@ import {
   AREA_PT_POOL,
   AREA_PT_POOL_COUNT,
   AREA_WRITE_HEADS,
+  CPU_AREA_EMPTY_TABLE,
   CPU_AREA_JUMP_CACHE,
   CPU_AREA_SHADOW,
   CPU_AREA_SPACES,
@@ -22,6 +23,7 @@ import {
   JUMP_CACHE_COUNT,
   JUMP_CACHE_ENTRY_SIZE,
   JUMP_MODE_MASK,
+  MODE_ALIGNMENT,
   MODE_SMAP_OVERRIDE,
   MODE_USER,
   PAGE_FLAG_CODE,
@@ -47,6 +49,7 @@ import {
   maxPhysMask,
   mmuTwoStage,
   modeKey,
+  pdpte,
   setCr2,
   setFetchTable,
   setGeneration,
@@ -62,6 +65,7 @@ import {
   systemFlags,
 } from './generated/layout';
 import { physicalRead, physicalToHost, physicalWritable, physicalWrite } from './memory';
+import { isWatched } from './system/debug';
 
 export const ACCESS_WRITE: u32 = 1 << 0;
 export const ACCESS_USER: u32 = 1 << 1;
@@ -94,6 +98,7 @@ const SPACE_KEY: u32 = 0; // u64: root | paging mode, all ones when free
 const SPACE_USED: u32 = 8; // u32: time of the last switch to it
 const SPACE_GENERATION: u32 = 12; // u32
 const SPACE_STALE: u32 = 16; // u32: 1 = to be cleared before use
+const SPACE_PDPTE: u32 = 24; // u64 each: the four that its shadows were made under
 const SPACE_SIZE: u32 = 64;
 
 // A tracked page-table page, 192 bytes.
@@ -244,10 +249,8 @@ function walk64(linear: u64, access: u32, mode: u32): bool {
     table = cr3() & ADDRESS_MASK;
     shift = 39;
   } else {
-    // The four PDPTEs: no rights bits of their own. [SDM] vol. 3A §4.4.1.
-    entryAddress = (cr3() & 0xffff_ffe0) + ((address >> 30) << 3);
-    trackTable(entryAddress, 30, 0, access, <u32>(entryAddress & 0xfff) >> 3, 3);
-    entry = physicalRead(entryAddress, 8);
+    // The latched PDPTEs: no rights bits of their own. [SDM] vol. 3A §4.4.1.
+    entry = pdpte(<u32>(address >> 30));
     if ((entry & PTE_P) == 0) return pageFault(linear, access, 0, 0);
     table = entry & ADDRESS_MASK;
     shift = 21;
@@ -416,6 +419,12 @@ function tableAddress(index: u32, table: u32): u32 {
   return <u32>base() + CPU_AREA_SHADOW + (index * SHADOW_TABLES + table) * SHADOW_TABLE_SIZE;
 }
 
+// @ts-ignore: decorator
+@inline
+function emptyTable(): u32 {
+  return <u32>base() + CPU_AREA_EMPTY_TABLE;
+}
+
 /** Removes the entries of one linear page, in one space or in all. */
 function dropPage(linear: u64, owner: u32): void {
   const first: u32 = owner == SPACE_MANY ? 0 : owner;
@@ -514,7 +523,7 @@ export function fillRead(linear: u64, access: u32, physical: u64): void {
   if (!host || access & ACCESS_IMPLICIT) return;
   setStatFills(statFills() + 1);
   const table = readTableOf(access);
-  if (table == 0) return;
+  if (table == 0 || isWatched(linear)) return;
   fillEntry(table, linear, host);
 }
 
@@ -527,7 +536,7 @@ export function fillWrite(linear: u64, access: u32, physical: u64): void {
   const flags = load<u32>(AREA_PAGE_INFO + (page << 2));
   if (flags & (PAGE_FLAG_CODE | PAGE_FLAG_PAGE_TABLE | PAGE_FLAG_ROM)) return;
   const table = readTableOf(access);
-  if (table == 0) return;
+  if (table == 0 || isWatched(linear)) return;
   setStatFills(statFills() + 1);
   const writeTable = table + SHADOW_TABLE_SIZE;
   const entry = writeTable + (<u32>(linear >> 8) & 0xfff0);
@@ -548,7 +557,7 @@ function fillEntry(table: u32, linear: u64, host: u32): void {
   store<u32>(entry, host >> 12, 12);
 }
 
-/** The read table that an access may fill: that of the rights it was made with. */
+/** The read table that an access may fill: that of the rights it was made with; 0 = none. */
 // @ts-ignore: decorator
 @inline
 function readTableOf(access: u32): u32 {
@@ -576,8 +585,9 @@ export function selectTables(): void {
   let read: u32 = TABLE_READ_K;
   if (key & MODE_USER) read = TABLE_READ_U;
   else if ((cr4() & CR4_SMAP) != 0 && (systemFlags() & EFLAGS_AC) != 0) read = TABLE_READ_A;
-  setReadTable(tableAddress(s, read));
-  setWriteTable(tableAddress(s, read + 1));
+  const empty = (key & MODE_ALIGNMENT) != 0;
+  setReadTable(empty ? emptyTable() : tableAddress(s, read));
+  setWriteTable(empty ? emptyTable() : tableAddress(s, read + 1));
   setFetchTable(tableAddress(s, key & MODE_USER ? TABLE_FETCH_U : TABLE_FETCH_K));
   setJumpKey((generation() << 14) | (key & JUMP_MODE_MASK));
 }
@@ -642,6 +652,11 @@ export function flushNonGlobal(): void {
   if (mmuTwoStage()) flushAll();
 }
 
+/** Takes a linear page out of all shadows. */
+export function dropLinear(linear: u64): void {
+  dropPage(linear, SPACE_MANY);
+}
+
 /**
  * INVLPG: in two-stage mode drops the linear page. The shadow heard of the change when the page
  * table was written, so there is nothing left to drop.
@@ -687,13 +702,23 @@ export function switchSpace(): void {
     store<u64>(description, key, SPACE_KEY);
     store<u32>(description, nextGeneration(), SPACE_GENERATION);
     dropOwner(found);
-  } else if (load<u32>(spaceAddress(found), SPACE_STALE)) {
+  } else if (load<u32>(spaceAddress(found), SPACE_STALE) || (mode == 2 && otherPointers(found))) {
     clearSpace(found);
+    store<u32>(spaceAddress(found), nextGeneration(), SPACE_GENERATION);
   }
+  for (let i: u32 = 0; i < 4; i++) store<u64>(spaceAddress(found) + (i << 3), pdpte(i), SPACE_PDPTE);
   store<u32>(spaceAddress(found), spaceClock, SPACE_USED);
   setSpace(found);
   setGeneration(load<u32>(spaceAddress(found), SPACE_GENERATION));
   selectTables();
+}
+
+/** Whether a space was made under other latched PDPTEs than the current ones. */
+function otherPointers(s: u32): bool {
+  for (let i: u32 = 0; i < 4; i++) {
+    if (load<u64>(spaceAddress(s) + (i << 3), SPACE_PDPTE) != pdpte(i)) return true;
+  }
+  return false;
 }
 
 /** Page tables that a recycled space owned alone belong to its new root's walks from now on. */
@@ -706,6 +731,7 @@ function dropOwner(s: u32): void {
 
 /** Power-on: no space is known. */
 export function resetPaging(): void {
+  memory.fill(emptyTable(), 0xff, SHADOW_TABLE_SIZE);
   memory.fill(base() + CPU_AREA_SHADOW, 0xff, SHADOW_SPACES * SHADOW_TABLES * SHADOW_TABLE_SIZE);
   for (let s: u32 = 0; s < SHADOW_SPACES; s++) {
     store<u64>(spaceAddress(s), NO_TAG, SPACE_KEY);

@@ -14,7 +14,17 @@ import { flagCarry, flagCondition } from './flag-expressions.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import type { RegionBlock, RegionGraph } from './region-graph.ts';
-import { BLOCK, CPU_AREA, EFLAGS, JUMP_CACHE, MODE, STATE, STATUS } from './state-layout.ts';
+import {
+  ACCESS_STACK,
+  BLOCK,
+  CPU_AREA,
+  EFLAGS,
+  JUMP_CACHE,
+  MODE,
+  SREG,
+  STATE,
+  STATUS,
+} from './state-layout.ts';
 import { Code, OP, TYPE, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
 
@@ -667,22 +677,24 @@ export class RegionBuilder extends Builder {
     else this.#leaveAt(this.#at, STATUS.FAULT);
   }
 
-  protected slowStore(linear: Node, value: Node, bytes: number): void {
+  protected stackAccess(operand: Operand | 'SS'): Node {
+    const isStack = operand === 'SS' || this.segmentIndex().n === SREG.SS;
+    return nodes.constant32(this.wide && isStack ? ACCESS_STACK : 0);
+  }
+
+  protected slowStore(linear: Node, value: Node, access: Node): void {
     if (this.#afterSystem) {
-      this.callNow('slowWrite', [linear, nodes.constant32(bytes), nodes.zeroExtended(value, 64)]);
+      this.callNow('slowWrite', [linear, access, nodes.zeroExtended(value, 64)]);
       this.exitOnFault();
       return;
     }
-    const result = this.invoke('translatedWrite', [
-      linear,
-      nodes.constant32(bytes),
-      nodes.zeroExtended(value, 64),
-    ]);
+    const extended = nodes.zeroExtended(value, 64);
+    const result = this.invoke('translatedWrite', [linear, access, extended]);
     this.#afterTranslatedWrite(result);
   }
 
-  protected slowStore16(linear: Node): void {
-    this.#afterTranslatedWrite(this.invoke('translatedWrite16', [linear]));
+  protected slowStore16(linear: Node, access: Node): void {
+    this.#afterTranslatedWrite(this.invoke('translatedWrite16', [linear, access]));
   }
 
   /** 1: a fault; 2: the store would change code, the interpreter must do this instruction. */

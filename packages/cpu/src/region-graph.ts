@@ -255,5 +255,5 @@ function arrange(entry: number, found: ReadonlyMap<number, RegionBlock>): Region
 
 /** Whether code in this mode is translated at all. */
 export function isTranslatable(mode: number): boolean {
-  return (mode & (MODE.SINGLE_STEP | MODE.ALIGNMENT)) === 0;
+  return (mode & MODE.SINGLE_STEP) === 0;
 }
