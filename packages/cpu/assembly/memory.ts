@@ -1,11 +1,13 @@
 // Guest memory at linear addresses: the slow paths behind the inline look-ups of generated code, and
 // the accesses of the runtime itself.
 
-import { GP, SS, faulted, raise } from './fault';
+import { AC, GP, SS, faulted, raise } from './fault';
 import {
+  ACCESS_STACK,
   AREA_CODE_MASK,
   AREA_PAGE_INFO,
   AREA_PHYS_MAP,
+  MODE_ALIGNMENT,
   PAGE_FLAG_CODE,
   PAGE_FLAG_PAGE_TABLE,
   PAGE_FLAG_ROM,
@@ -34,8 +36,10 @@ import {
   translate,
   translatedPhysical,
 } from './paging';
+import { checkDataBreakpoints, WATCH_READ, WATCH_WRITE } from './system/debug';
 
 const ENTRY_MASK: u32 = 0xfff0;
+const SIZE_MASK: u32 = 0xff;
 
 /** Host address of a guest-physical byte, or 0 where no readable memory is. */
 export function physicalToHost(physical: u64): u32 {
@@ -147,38 +151,59 @@ function currentAccess(): u32 {
   return cpl() == 3 ? ACCESS_USER : 0;
 }
 
-/** In 64-bit mode, raises #GP when `linear` is not canonical. */
+/** In 64-bit mode, raises #GP, or #SS with ACCESS_STACK, when `linear` is not canonical. */
 // @ts-ignore: decorator
 @inline
-function checkCanonical(linear: u64): bool {
+function checkCanonical(linear: u64, access: u32): bool {
   if ((modeKey() & 3) == 2 && <u64>(<i64>(linear << 16) >> 16) != linear) {
-    raise(GP, 0);
+    raise(access & ACCESS_STACK ? SS : GP, 0);
     return false;
   }
   return true;
 }
 
-/** Read at the current privilege, any alignment: what inline code calls when its look-up misses. */
-export function slowRead(linear: u64, size: u32): u64 {
+/** Raises #AC where alignment is checked: of the access's size. [SDM] vol. 3A §6.15 vector 17. */
+// @ts-ignore: decorator
+@inline
+function checkAlignment(linear: u64, size: u32): bool {
+  if ((modeKey() & MODE_ALIGNMENT) == 0 || (<u32>linear & (size - 1)) == 0) return true;
+  raise(AC, 0);
+  return false;
+}
+
+/**
+ * Read at the current privilege, any alignment: what inline code calls when its look-up misses. The
+ * size comes with ACCESS_STACK where that applies, here as in the other slow paths.
+ */
+export function slowRead(linear: u64, sizeAndSegment: u32): u64 {
   setStatSlowReads(statSlowReads() + 1);
-  return readWith(linear, size, currentAccess());
+  const size = sizeAndSegment & SIZE_MASK;
+  if (!checkAlignment(linear, size)) return 0;
+  const value = readWith(linear, size, currentAccess() | (sizeAndSegment & ACCESS_STACK));
+  checkDataBreakpoints(linear, size, WATCH_READ);
+  return value;
 }
 
 /** Write at the current privilege, any alignment. */
-export function slowWrite(linear: u64, size: u32, value: u64): void {
+export function slowWrite(linear: u64, sizeAndSegment: u32, value: u64): void {
   setStatSlowWrites(statSlowWrites() + 1);
-  writeWith(linear, size, value, currentAccess());
+  const size = sizeAndSegment & SIZE_MASK;
+  if (!checkAlignment(linear, size)) return;
+  writeWith(linear, size, value, currentAccess() | (sizeAndSegment & ACCESS_STACK));
+  checkDataBreakpoints(linear, size, WATCH_WRITE);
 }
 
 /**
  * A store of translated code whose look-up missed. 0 = done, 1 = a fault is pending, 2 = not done:
  * it would change decoded code, so the interpreter must run this instruction.
  */
-export function translatedWrite(linear: u64, size: u32, value: u64): u32 {
+export function translatedWrite(linear: u64, sizeAndSegment: u32, value: u64): u32 {
   setStatSlowWrites(statSlowWrites() + 1);
-  const access = currentAccess() | ACCESS_WRITE;
+  const size = sizeAndSegment & SIZE_MASK;
+  const access = currentAccess() | ACCESS_WRITE | (sizeAndSegment & ACCESS_STACK);
+  if (!checkAlignment(linear, size)) return 1;
   if (((<u32>linear & 0xfff) + size) <= 0x1000) {
-    if (!checkCanonical(linear)) return 1;
+    if (!checkCanonical(linear, access)) return 1;
     if (!translate(linear, access)) return 1;
     const physical = translatedPhysical();
     const host = physicalToHost(physical);
@@ -201,7 +226,7 @@ export function translatedWrite(linear: u64, size: u32, value: u64): u32 {
 
 /** Reads with the rights in `access` (ACCESS_USER or 0, ACCESS_IMPLICIT). */
 function readWith(linear: u64, size: u32, access: u32): u64 {
-  if (!checkCanonical(linear)) return 0;
+  if (!checkCanonical(linear, access)) return 0;
   const room: u32 = 0x1000 - (<u32>linear & 0xfff);
   if (size <= room) {
     if (!translate(linear, access)) return 0;
@@ -214,7 +239,7 @@ function readWith(linear: u64, size: u32, access: u32): u64 {
   const first = translatedPhysical();
   const mask: u64 = (modeKey() & 3) == 2 ? ~(<u64>0) : 0xffff_ffff;
   const next = ((linear & ~(<u64>0xfff)) + 0x1000) & mask;
-  if (!checkCanonical(next)) return 0;
+  if (!checkCanonical(next, access)) return 0;
   if (!translate(next, access)) return 0;
   const second = translatedPhysical();
   let value: u64 = 0;
@@ -227,7 +252,7 @@ function readWith(linear: u64, size: u32, access: u32): u64 {
 
 function writeWith(linear: u64, size: u32, value: u64, rights: u32): void {
   const access = rights | ACCESS_WRITE;
-  if (!checkCanonical(linear)) return;
+  if (!checkCanonical(linear, access)) return;
   const room: u32 = 0x1000 - (<u32>linear & 0xfff);
   if (size <= room) {
     if (!translate(linear, access)) return;
@@ -240,7 +265,7 @@ function writeWith(linear: u64, size: u32, value: u64, rights: u32): void {
   const first = translatedPhysical();
   const mask: u64 = (modeKey() & 3) == 2 ? ~(<u64>0) : 0xffff_ffff;
   const next = ((linear & ~(<u64>0xfff)) + 0x1000) & mask;
-  if (!checkCanonical(next)) return;
+  if (!checkCanonical(next, access)) return;
   if (!translate(next, access)) return;
   const second = translatedPhysical();
   for (let i: u32 = 0; i < size; i++) {
@@ -252,12 +277,12 @@ function writeWith(linear: u64, size: u32, value: u64, rights: u32): void {
 
 function probeWith(linear: u64, size: u32, rights: u32): bool {
   const access = rights | ACCESS_WRITE;
-  if (!checkCanonical(linear)) return false;
+  if (!checkCanonical(linear, access)) return false;
   if (!translate(linear, access)) return false;
   if ((<u32>linear & 0xfff) + size > 0x1000) {
     const mask: u64 = (modeKey() & 3) == 2 ? ~(<u64>0) : 0xffff_ffff;
     const next = ((linear & ~(<u64>0xfff)) + 0x1000) & mask;
-    if (!checkCanonical(next)) return false;
+    if (!checkCanonical(next, access)) return false;
     return translate(next, access);
   }
   return true;
@@ -351,34 +376,35 @@ export function probeWrite(linear: u64, size: u32, user: bool): bool {
 }
 
 /** False, with the fault pending, when a write at the current privilege would fault. */
-export function probeWriteCurrent(linear: u64, size: u32): bool {
-  const host = lookUp(writeTable(), linear, size);
-  if (host) return true;
-  return probeWith(linear, size, currentAccess());
+export function probeWriteCurrent(linear: u64, sizeAndSegment: u32): bool {
+  const size = sizeAndSegment & SIZE_MASK;
+  if (lookUp(writeTable(), linear, size)) return true;
+  return probeWith(linear, size, currentAccess() | (sizeAndSegment & ACCESS_STACK));
 }
 
 /** 16-byte read into xmmScratch[0]. */
-export function slowRead16(linear: u64): void {
-  const low = read64(linear);
+export function slowRead16(linear: u64, sizeAndSegment: u32): void {
+  const half = (sizeAndSegment & ACCESS_STACK) | 8;
+  const low = slowRead(linear, half);
   if (faulted()) return;
-  const high = read64(linear + 8);
+  const high = slowRead(linear + 8, half);
   if (faulted()) return;
   setXmmScratch(0, i64x2.replace_lane(i64x2.splat(<i64>low), 1, <i64>high));
 }
 
 /** 16-byte write of xmmScratch[0]; nothing is written when a part would fault. */
-export function slowWrite16(linear: u64): void {
-  if (!probeWriteCurrent(linear, 16)) return;
+export function slowWrite16(linear: u64, sizeAndSegment: u32): void {
+  if (!probeWriteCurrent(linear, sizeAndSegment)) return;
   const value = xmmScratch(0);
   write64(linear, <u64>i64x2.extract_lane(value, 0));
   write64(linear + 8, <u64>i64x2.extract_lane(value, 1));
 }
 
 /** The same for translated code; results as those of translatedWrite. */
-export function translatedWrite16(linear: u64): u32 {
-  if (!probeWriteCurrent(linear, 16)) return 1;
+export function translatedWrite16(linear: u64, sizeAndSegment: u32): u32 {
+  if (!probeWriteCurrent(linear, sizeAndSegment)) return 1;
   if (writesCode(linear) || writesCode(linear + 15)) return 2;
-  slowWrite16(linear);
+  slowWrite16(linear, sizeAndSegment);
   return faulted() ? 1 : 0;
 }
 

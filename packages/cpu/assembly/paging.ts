@@ -15,6 +15,7 @@ import {
   AREA_PT_POOL_COUNT,
   AREA_WRITE_HEADS,
   CPU_AREA_BLOCK_CACHE,
+  CPU_AREA_EMPTY_TABLE,
   CPU_AREA_JUMP_CACHE,
   CPU_AREA_SHADOW,
   CPU_AREA_SPACES,
@@ -23,6 +24,7 @@ import {
   JUMP_CACHE_COUNT,
   JUMP_CACHE_ENTRY_SIZE,
   JUMP_MODE_MASK,
+  MODE_ALIGNMENT,
   MODE_SMAP_OVERRIDE,
   MODE_USER,
   PAGE_FLAG_CODE,
@@ -49,6 +51,7 @@ import {
   maxPhysMask,
   mmuTwoStage,
   modeKey,
+  pdpte,
   setCr2,
   setFaultPending,
   setFetchTable,
@@ -65,6 +68,7 @@ import {
   systemFlags,
 } from './generated/layout';
 import { physicalRead, physicalToHost, physicalWritable, physicalWrite } from './memory';
+import { isWatched } from './system/debug';
 
 export const ACCESS_WRITE: u32 = 1 << 0;
 export const ACCESS_USER: u32 = 1 << 1;
@@ -97,6 +101,7 @@ const SPACE_KEY: u32 = 0; // u64: root | paging mode, all ones when free
 const SPACE_USED: u32 = 8; // u32: time of the last switch to it
 const SPACE_GENERATION: u32 = 12; // u32
 const SPACE_STALE: u32 = 16; // u32: 1 = to be cleared before use
+const SPACE_PDPTE: u32 = 24; // u64 each: the four that its shadows were made under
 const SPACE_SIZE: u32 = 64;
 
 // A tracked page-table page, 192 bytes.
@@ -247,10 +252,8 @@ function walk64(linear: u64, access: u32, mode: u32): bool {
     table = cr3() & ADDRESS_MASK;
     shift = 39;
   } else {
-    // The four PDPTEs: no rights bits of their own. [SDM] vol. 3A §4.4.1.
-    entryAddress = (cr3() & 0xffff_ffe0) + ((address >> 30) << 3);
-    trackTable(entryAddress, 30, 0, access, <u32>(entryAddress & 0xfff) >> 3, 3);
-    entry = physicalRead(entryAddress, 8);
+    // The latched PDPTEs: no rights bits of their own. [SDM] vol. 3A §4.4.1.
+    entry = pdpte(<u32>(address >> 30));
     if ((entry & PTE_P) == 0) return pageFault(linear, access, 0, 0);
     table = entry & ADDRESS_MASK;
     shift = 21;
@@ -419,6 +422,12 @@ function tableAddress(index: u32, table: u32): u32 {
   return <u32>base() + CPU_AREA_SHADOW + (index * SHADOW_TABLES + table) * SHADOW_TABLE_SIZE;
 }
 
+// @ts-ignore: decorator
+@inline
+function emptyTable(): u32 {
+  return <u32>base() + CPU_AREA_EMPTY_TABLE;
+}
+
 /** Removes the entries of one linear page, in one space or in all. */
 function dropPage(linear: u64, owner: u32): void {
   const first: u32 = owner == SPACE_MANY ? 0 : owner;
@@ -517,7 +526,7 @@ export function fillRead(linear: u64, access: u32, physical: u64): void {
   if (!host || access & ACCESS_IMPLICIT) return;
   setStatFills(statFills() + 1);
   const table = readTableOf(access);
-  if (table == 0) return;
+  if (table == 0 || isWatched(linear)) return;
   fillEntry(table, linear, host);
 }
 
@@ -530,7 +539,7 @@ export function fillWrite(linear: u64, access: u32, physical: u64): void {
   const flags = load<u32>(AREA_PAGE_INFO + (page << 2));
   if (flags & (PAGE_FLAG_CODE | PAGE_FLAG_PAGE_TABLE | PAGE_FLAG_ROM)) return;
   const table = readTableOf(access);
-  if (table == 0) return;
+  if (table == 0 || isWatched(linear)) return;
   setStatFills(statFills() + 1);
   const writeTable = table + SHADOW_TABLE_SIZE;
   const entry = writeTable + (<u32>(linear >> 8) & 0xfff0);
@@ -551,7 +560,7 @@ function fillEntry(table: u32, linear: u64, host: u32): void {
   store<u32>(entry, host >> 12, 12);
 }
 
-/** The read table that an access may fill: that of the rights it was made with. */
+/** The read table that an access may fill: that of the rights it was made with; 0 = none. */
 // @ts-ignore: decorator
 @inline
 function readTableOf(access: u32): u32 {
@@ -596,25 +605,24 @@ function isFetchReady(linear: u64, user: bool): bool {
   if (mode == 0) return true;
   const wanted = PTE_P | PTE_A | (user ? PTE_U : 0);
   const isWide = mode != 1;
-  const bitsPerLevel: u64 = isWide ? 9 : 10;
-  let shift: u64 = mode == 3 ? 39 : mode == 2 ? 30 : 22;
-  let table = cr3() & (mode == 2 ? 0xffff_ffe0 : mode == 1 ? 0xffff_f000 : ADDRESS_MASK);
+  let shift: u64 = mode == 3 ? 39 : mode == 2 ? 21 : 22;
+  let table = cr3() & (mode == 1 ? 0xffff_f000 : ADDRESS_MASK);
+  if (mode == 2) {
+    const entry = pdpte(<u32>(linear >> 30) & 3);
+    if ((entry & PTE_P) == 0) return false;
+    table = entry & ADDRESS_MASK;
+  }
   let isUser = true;
   while (true) {
-    const index = (linear >> shift) & (mode == 2 && shift == 30 ? 3 : (<u64>1 << bitsPerLevel) - 1);
+    const index = (linear >> shift) & (isWide ? 0x1ff : 0x3ff);
     const host = physicalToHost(table + (isWide ? index << 3 : index << 2));
     if (!host) return false;
     const entry = isWide ? load<u64>(host) : <u64>load<u32>(host);
-    const isPdpte = mode == 2 && shift == 30; // It has no rights and no accessed bit.
-    if (!isPdpte) {
-      if ((entry & wanted) != wanted || (entry & PTE_NX) != 0) return false;
-      isUser = isUser && (entry & PTE_U) != 0;
-    } else if ((entry & PTE_P) == 0) {
-      return false;
-    }
-    if (shift == 12 || (!isPdpte && (entry & PTE_PS) != 0)) break;
+    if ((entry & wanted) != wanted || (entry & PTE_NX) != 0) return false;
+    isUser = isUser && (entry & PTE_U) != 0;
+    if (shift == 12 || (entry & PTE_PS) != 0) break;
     table = entry & (isWide ? ADDRESS_MASK : 0xffff_f000);
-    shift -= bitsPerLevel;
+    shift -= isWide ? 9 : 10;
   }
   return user || !isUser || (cr4() & CR4_SMEP) == 0;
 }
@@ -626,8 +634,9 @@ export function selectTables(): void {
   let read: u32 = TABLE_READ_K;
   if (key & MODE_USER) read = TABLE_READ_U;
   else if ((cr4() & CR4_SMAP) != 0 && (systemFlags() & EFLAGS_AC) != 0) read = TABLE_READ_A;
-  setReadTable(tableAddress(s, read));
-  setWriteTable(tableAddress(s, read + 1));
+  const empty = (key & MODE_ALIGNMENT) != 0;
+  setReadTable(empty ? emptyTable() : tableAddress(s, read));
+  setWriteTable(empty ? emptyTable() : tableAddress(s, read + 1));
   setFetchTable(tableAddress(s, key & MODE_USER ? TABLE_FETCH_U : TABLE_FETCH_K));
   setJumpKey((generation() << 14) | (key & JUMP_MODE_MASK));
 }
@@ -698,6 +707,11 @@ export function flushNonGlobal(): void {
   if (mmuTwoStage()) flushAll();
 }
 
+/** Takes a linear page out of all shadows. */
+export function dropLinear(linear: u64): void {
+  dropPage(linear, SPACE_MANY);
+}
+
 /**
  * INVLPG: in two-stage mode drops the linear page. The shadow heard of the change when the page
  * table was written, so there is nothing left to drop.
@@ -743,13 +757,23 @@ export function switchSpace(): void {
     store<u64>(description, key, SPACE_KEY);
     store<u32>(description, nextGeneration(), SPACE_GENERATION);
     dropOwner(found);
-  } else if (load<u32>(spaceAddress(found), SPACE_STALE)) {
+  } else if (load<u32>(spaceAddress(found), SPACE_STALE) || (mode == 2 && otherPointers(found))) {
     clearSpace(found);
+    store<u32>(spaceAddress(found), nextGeneration(), SPACE_GENERATION);
   }
+  for (let i: u32 = 0; i < 4; i++) store<u64>(spaceAddress(found) + (i << 3), pdpte(i), SPACE_PDPTE);
   store<u32>(spaceAddress(found), spaceClock, SPACE_USED);
   setSpace(found);
   setGeneration(load<u32>(spaceAddress(found), SPACE_GENERATION));
   selectTables();
+}
+
+/** Whether a space was made under other latched PDPTEs than the current ones. */
+function otherPointers(s: u32): bool {
+  for (let i: u32 = 0; i < 4; i++) {
+    if (load<u64>(spaceAddress(s) + (i << 3), SPACE_PDPTE) != pdpte(i)) return true;
+  }
+  return false;
 }
 
 /** Page tables that a recycled space owned alone belong to its new root's walks from now on. */
@@ -762,6 +786,7 @@ function dropOwner(s: u32): void {
 
 /** Power-on: no space is known. */
 export function resetPaging(): void {
+  memory.fill(emptyTable(), 0xff, SHADOW_TABLE_SIZE);
   memory.fill(base() + CPU_AREA_SHADOW, 0xff, SHADOW_SPACES * SHADOW_TABLES * SHADOW_TABLE_SIZE);
   for (let s: u32 = 0; s < SHADOW_SPACES; s++) {
     store<u64>(spaceAddress(s), NO_TAG, SPACE_KEY);

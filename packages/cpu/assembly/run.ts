@@ -21,7 +21,10 @@ import {
   EFLAGS_IF,
   EFLAGS_RF,
   EFLAGS_TF,
+  EXIT_HALT,
   EXIT_NONE,
+  INHIBIT_ALL,
+  INHIBIT_NONE,
   JUMP_CACHE_COUNT,
   MODE_SINGLE_STEP,
   PENDING_INTERRUPT,
@@ -57,6 +60,8 @@ import {
   setBlockPointer,
   setBlockRip,
   setCodeChanged,
+  setDebugPending,
+  setExitReason,
   setInhibitInterrupts,
   setNmiLatched,
   setRip,
@@ -233,13 +238,14 @@ export function run(): u32 {
       if (waiting & ~(PENDING_INTERRUPT | PENDING_NMI | PENDING_UNWIND)) return RUN_SERVICE;
       atomic.and<i32>(base() + OFFSET_pending, <i32>~(PENDING_NMI | PENDING_UNWIND));
     }
+    if (debugPending() != 0 && single != INHIBIT_ALL) {
+      setInhibitInterrupts(INHIBIT_NONE);
+      deliverDebug();
+      continue;
+    }
     if (nmiLatched() != 0 && nmiMasked() == 0 && single == 0) {
       setNmiLatched(0);
       deliverNmi();
-      continue;
-    }
-    if (debugPending() != 0 && single == 0) {
-      deliverDebug();
       continue;
     }
     if (interruptLine() != 0 && (systemFlags() & EFLAGS_IF) != 0 && single == 0) {
@@ -322,15 +328,22 @@ export function interpretOne(): void {
   if (block) interpret(block, 1);
 }
 
-/** One instruction under EFLAGS.TF or enabled breakpoints. [SDM] vol. 3B §18.3.1.4. */
+/**
+ * One instruction under EFLAGS.TF or enabled breakpoints, [SDM] vol. 3B §18.3.1.4. What an
+ * instruction that faults has met of data breakpoints does not count; what MOV SS held back does.
+ */
 function stepOnce(block: u32): void {
-  const wasInhibited = inhibitInterrupts();
-  setInhibitInterrupts(0);
-  if (wasInhibited == 0 && checkInstructionBreakpoint()) return;
+  const inhibited = inhibitInterrupts();
+  setInhibitInterrupts(INHIBIT_NONE);
+  if (inhibited != INHIBIT_ALL && checkInstructionBreakpoint()) return;
   const trap = (systemFlags() & EFLAGS_TF) != 0;
+  const held = debugPending();
   if (trap) beginSingleStep();
   if (systemFlags() & EFLAGS_RF) setSystemFlags(systemFlags() & ~EFLAGS_RF);
   interpret(block, 1);
   setCodeChanged(0);
-  if (trap && !faulted()) noteSingleStep();
+  if (faulted()) setDebugPending(held);
+  else if (trap && inhibitInterrupts() != INHIBIT_ALL) noteSingleStep();
+  // A trap that is due ends HLT at once.
+  if (exitReason() == EXIT_HALT && debugPending() != 0) setExitReason(EXIT_NONE);
 }

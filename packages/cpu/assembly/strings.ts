@@ -13,19 +13,18 @@ import {
   base,
   gpr,
   readTable,
-  rip,
   segCheck,
   segEffBase,
   setFlagA,
   setFlagB,
   setFlagOp,
   setGpr,
-  setNextRip,
   systemFlags,
   writeTable,
   codeChanged,
 } from './generated/layout';
 import { read16, read32, read64, read8, write16, write32, write64, write8 } from './memory';
+import { isStepping, resumeHere } from './system/debug';
 import { linearAddress } from './system/segmentation';
 
 const RAX: u32 = 0;
@@ -71,7 +70,7 @@ function segmentLinear(segment: u32, offset: u64, size: u32, write: u32): u64 {
 // @ts-ignore: decorator
 @inline
 function interrupted(): bool {
-  return load<i32>(base() + OFFSET_pending) != 0;
+  return load<i32>(base() + OFFSET_pending) != 0 || isStepping();
 }
 
 /** Host address behind a table entry for the page of `linear`, or 0. */
@@ -99,7 +98,7 @@ export function stringMove(segment: u32, size: u32, mask: u64, repeat: u32): voi
     const source = gpr(RSI) & mask;
     const target = gpr(RDI) & mask;
     let done: u64 = 0;
-    if (repeat && !down && mask != 0xffff && (segCheck(segment) | segCheck(SREG_ES)) == 0) {
+    if (repeat && !down && !isStepping() && mask != 0xffff && (segCheck(segment) | segCheck(SREG_ES)) == 0) {
       const from = segEffBase(segment) + source;
       const to = segEffBase(SREG_ES) + target;
       const fromHost = hostOf(readTable(), from);
@@ -127,7 +126,7 @@ export function stringMove(segment: u32, size: u32, mask: u64, repeat: u32): voi
     count -= done;
     setMasked(RCX, count, mask);
     if (count != 0 && (interrupted() || codeChanged() != 0)) {
-      setNextRip(rip());
+      resumeHere();
       return;
     }
   }
@@ -159,7 +158,7 @@ export function stringStore(size: u32, mask: u64, repeat: u32): void {
   while (count != 0) {
     const target = gpr(RDI) & mask;
     let done: u64 = 0;
-    if (repeat && !down && mask != 0xffff && segCheck(SREG_ES) == 0) {
+    if (repeat && !down && !isStepping() && mask != 0xffff && segCheck(SREG_ES) == 0) {
       const to = segEffBase(SREG_ES) + target;
       const host = hostOf(writeTable(), to);
       if (host) {
@@ -179,7 +178,7 @@ export function stringStore(size: u32, mask: u64, repeat: u32): void {
     count -= done;
     setMasked(RCX, count, mask);
     if (count != 0 && (interrupted() || codeChanged() != 0)) {
-      setNextRip(rip());
+      resumeHere();
       return;
     }
   }
@@ -206,7 +205,7 @@ export function stringLoad(segment: u32, size: u32, mask: u64, repeat: u32): voi
   const down = (systemFlags() & EFLAGS_DF) != 0;
   const step: u64 = down ? -(<u64>size) : <u64>size;
   let count: u64 = repeat ? gpr(RCX) & mask : 1;
-  let batch: u64 = 0;
+  let batch: u64 = isStepping() ? BATCH - 1 : 0;
   while (count != 0) {
     const source = gpr(RSI) & mask;
     const from = segmentLinear(segment, source, size, 0);
@@ -223,7 +222,7 @@ export function stringLoad(segment: u32, size: u32, mask: u64, repeat: u32): voi
     if (++batch == BATCH && count != 0) {
       batch = 0;
       if (interrupted()) {
-        setNextRip(rip());
+        resumeHere();
         return;
       }
     }
@@ -245,7 +244,7 @@ export function stringScan(size: u32, mask: u64, repeat: u32): void {
   let count: u64 = repeat ? gpr(RCX) & mask : 1;
   const widthMask: u64 = size == 8 ? ~(<u64>0) : (<u64>1 << (<u64>size << 3)) - 1;
   const wanted = gpr(RAX) & widthMask;
-  let batch: u64 = 0;
+  let batch: u64 = isStepping() ? BATCH - 1 : 0;
   while (count != 0) {
     const target = gpr(RDI) & mask;
     const from = segmentLinear(SREG_ES, target, size, 0);
@@ -261,7 +260,7 @@ export function stringScan(size: u32, mask: u64, repeat: u32): void {
     if (++batch == BATCH && count != 0) {
       batch = 0;
       if (interrupted()) {
-        setNextRip(rip());
+        resumeHere();
         return;
       }
     }
@@ -273,7 +272,7 @@ export function stringCompare(segment: u32, size: u32, mask: u64, repeat: u32): 
   const down = (systemFlags() & EFLAGS_DF) != 0;
   const step: u64 = down ? -(<u64>size) : <u64>size;
   let count: u64 = repeat ? gpr(RCX) & mask : 1;
-  let batch: u64 = 0;
+  let batch: u64 = isStepping() ? BATCH - 1 : 0;
   while (count != 0) {
     const source = gpr(RSI) & mask;
     const target = gpr(RDI) & mask;
@@ -295,7 +294,7 @@ export function stringCompare(segment: u32, size: u32, mask: u64, repeat: u32): 
     if (++batch == BATCH && count != 0) {
       batch = 0;
       if (interrupted()) {
-        setNextRip(rip());
+        resumeHere();
         return;
       }
     }

@@ -11,7 +11,15 @@ import type {
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import { RUNTIME_FUNCTIONS } from './runtime-functions.ts';
-import { FIELDS, type FieldName, type FieldType, FLAG_KIND, SREG, STATE } from './state-layout.ts';
+import {
+  FIELDS,
+  type FieldName,
+  type FieldType,
+  FLAG_KIND,
+  INHIBIT,
+  SREG,
+  STATE,
+} from './state-layout.ts';
 import { VectorBuilder } from './vector-builder.ts';
 import { Code, OP, TYPE, VOID, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
@@ -102,7 +110,9 @@ export abstract class Builder implements Semantics {
   abstract exitOnFault(): void;
   /** Leaves the instruction with the fault that was just raised. */
   protected abstract exitWithFault(): void;
-  protected abstract slowStore(linear: Node, value: Node, bytes: number): void;
+  protected abstract slowStore(linear: Node, value: Node, access: Node): void;
+  /** ACCESS_STACK when the access is to the stack segment of 64-bit code, else 0. */
+  protected abstract stackAccess(operand: Operand | 'SS'): Node;
   abstract readRegister(index: number, size: Size): Node;
   abstract nextRip(): Node;
   abstract jump(target: Value): void;
@@ -346,7 +356,7 @@ export abstract class Builder implements Semantics {
     const fitted = nodes.zeroExtended(value as Node, operand.size as Size);
     if (operand.kind === 'memory') {
       const place = this.#place(operand, operand.size / 8, true);
-      this.storeLinear(place.linear, fitted, operand.size / 8);
+      this.storeLinear(place.linear, fitted, operand);
     } else {
       this.writes.push({ target: operand, value: fitted });
     }
@@ -354,25 +364,20 @@ export abstract class Builder implements Semantics {
 
   readForWrite(operand: Operand): Node {
     if (operand.kind !== 'memory') return this.readOperand(operand);
-    return this.loadLinear(
-      this.#place(operand, operand.size / 8, true).linear,
-      operand.size as Size,
-    );
+    const { linear } = this.#place(operand, operand.size / 8, true);
+    return this.loadLinear(linear, operand.size as Size, operand);
   }
 
   readAt(operand: Operand, displacement: number, size: Size): Node {
     if (displacement === 0)
-      return this.loadLinear(this.#place(operand, size / 8, false).linear, size);
-    return this.loadLinear(this.#linearAt(operand, displacement, size / 8, false), size);
+      return this.loadLinear(this.#place(operand, size / 8, false).linear, size, operand);
+    const linear = this.#linearAt(operand, displacement, size / 8, false);
+    return this.loadLinear(linear, size, operand);
   }
 
   writeAt(operand: Operand, displacement: number, value: Value): void {
     const node = value as Node;
-    this.storeLinear(
-      this.#linearAt(operand, displacement, node.size / 8, true),
-      node,
-      node.size / 8,
-    );
+    this.storeLinear(this.#linearAt(operand, displacement, node.size / 8, true), node, operand);
   }
 
   #linearAt(operand: Operand, displacement: number, bytes: number, write: boolean): Node {
@@ -476,13 +481,19 @@ export abstract class Builder implements Semantics {
   loadSegment(index: Value, selector: Value, pop: boolean): void {
     this.system('loadSegmentRegister', [index, selector]);
     if (pop) this.adjustStack(this.constant(this.size / 8, 64));
-    if (this.constantOf(index) === 2) this.writeState('inhibitInterrupts', nodes.constant32(1));
+    if (this.constantOf(index) === 2)
+      this.writeState('inhibitInterrupts', nodes.constant32(INHIBIT.ALL));
   }
 
   // --- Guest memory --------------------------------------------------------------------------
 
+  /** What the slow paths take of an access: its size in bytes, and ACCESS_STACK. */
+  #access(bytes: number, operand: Operand | 'SS'): Node {
+    return nodes.binary(OP.I32_OR, nodes.constant32(bytes), this.stackAccess(operand));
+  }
+
   /** Reads through the shadow table; the result is in a temporary. */
-  loadLinear(linear: Node, size: Size): Node {
+  loadLinear(linear: Node, size: Size, operand: Operand | 'SS'): Node {
     const bytes = size / 8;
     const result = this.temporary(nodes.typeOf(size));
     this.#lookUp(
@@ -496,7 +507,7 @@ export abstract class Builder implements Semantics {
         this.setLocal(result, nodes.load(opcode, size, address, 0));
       },
       () => {
-        const value = this.invoke('slowRead', [linear, nodes.constant32(bytes)]);
+        const value = this.invoke('slowRead', [linear, this.#access(bytes, operand)]);
         this.setLocal(result, nodes.zeroExtended(value, size));
         this.exitOnFault();
       },
@@ -504,8 +515,9 @@ export abstract class Builder implements Semantics {
     return nodes.local(result, size);
   }
 
-  storeLinear(linear: Node, value: Node, bytes: number): void {
+  storeLinear(linear: Node, value: Node, operand: Operand | 'SS'): void {
     const kept = this.let(value);
+    const bytes = value.size / 8;
     this.#lookUp(
       linear,
       bytes,
@@ -525,12 +537,12 @@ export abstract class Builder implements Semantics {
         this.code.byte(0);
         this.code.byte(0);
       },
-      () => this.slowStore(linear, kept, bytes),
+      () => this.slowStore(linear, kept, this.#access(bytes, operand)),
     );
   }
 
   /** Reads 16 bytes; the result is in a temporary. */
-  loadLinear16(linear: Node): Node {
+  loadLinear16(linear: Node, operand: Operand): Node {
     const result = this.temporary(TYPE.V128);
     this.#lookUp(
       linear,
@@ -546,7 +558,7 @@ export abstract class Builder implements Semantics {
         this.code.unsigned(result);
       },
       () => {
-        this.callNow('slowRead16', [linear]);
+        this.callNow('slowRead16', [linear, this.#access(16, operand)]);
         this.exitOnFault();
         this.emit(nodes.constant32(0));
         this.code.byte(0xfd);
@@ -560,7 +572,7 @@ export abstract class Builder implements Semantics {
     return nodes.local(result, 128);
   }
 
-  storeLinear16(linear: Node, value: Node): void {
+  storeLinear16(linear: Node, value: Node, operand: Operand): void {
     const kept = this.let(value);
     this.#lookUp(
       linear,
@@ -581,13 +593,13 @@ export abstract class Builder implements Semantics {
         this.code.unsigned(11);
         this.code.byte(0);
         this.code.unsigned(this.fieldOffset('xmmScratch', 0));
-        this.slowStore16(linear);
+        this.slowStore16(linear, this.#access(16, operand));
       },
     );
   }
 
   /** Stores xmmScratch[0] when the look-up missed. */
-  protected abstract slowStore16(linear: Node): void;
+  protected abstract slowStore16(linear: Node, access: Node): void;
 
   /**
    * Looks `linear` up in the shadow table: the tag must be the page of the access's last byte, so
@@ -685,7 +697,7 @@ export abstract class Builder implements Semantics {
       this.#maskStack(nodes.binary(OP.I32_ADD, this.stackPointer(), this.addressConstant(-bytes))),
     );
     const linear = this.let(this.segmentedLinear('SS', offset, bytes, true));
-    this.storeLinear(linear, node, bytes);
+    this.storeLinear(linear, node, 'SS');
     this.setStackPointer(offset);
   }
 
@@ -700,7 +712,7 @@ export abstract class Builder implements Semantics {
     if (bytes !== 0)
       offset = this.#maskStack(nodes.binary(OP.I32_ADD, offset, this.addressConstant(bytes)));
     const linear = this.let(this.segmentedLinear('SS', this.let(offset), size / 8, false));
-    return this.loadLinear(linear, size);
+    return this.loadLinear(linear, size, 'SS');
   }
 
   adjustStack(bytes: Value): void {
@@ -715,7 +727,7 @@ export abstract class Builder implements Semantics {
     const full = bits === undefined ? this.readRegister(5, 64) : this.readRegister(5, bits);
     const frame = this.let(this.#maskStack(nodes.zeroExtended(full, this.wide ? 64 : 32)));
     const linear = this.let(this.segmentedLinear('SS', frame, this.size / 8, false));
-    const value = this.loadLinear(linear, this.size);
+    const value = this.loadLinear(linear, this.size, 'SS');
     this.setStackPointer(
       this.let(
         this.#maskStack(nodes.binary(OP.I32_ADD, frame, this.addressConstant(this.size / 8))),

@@ -103,7 +103,17 @@ const LEAF1_EDX = {
   SELF_SNOOP: 27,
   HTT: 28,
 } as const;
-const LEAF7_EBX = { FSGSBASE: 0, TSC_ADJUST: 1, SMEP: 7, ERMS: 9, INVPCID: 10, SMAP: 20 } as const;
+const LEAF7_EBX = {
+  FSGSBASE: 0,
+  TSC_ADJUST: 1,
+  SMEP: 7,
+  ERMS: 9,
+  INVPCID: 10,
+  SMAP: 20,
+  PCOMMIT: 22,
+  CLFLUSHOPT: 23,
+  CLWB: 24,
+} as const;
 const LEAF7_ECX = { UMIP: 2 } as const;
 const LEAF7_EDX = { SPEC_CTRL: 26, STIBP: 27, ARCH_CAPABILITIES: 29, SSBD: 31 } as const;
 const EXTENDED1_ECX = { LAHF64: 0 } as const;

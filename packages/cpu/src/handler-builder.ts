@@ -12,7 +12,7 @@ import {
 import { Builder, type PendingFlags } from './builder.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
-import { RECORD, STATUS } from './state-layout.ts';
+import { ACCESS_STACK, RECORD, SREG, STATUS } from './state-layout.ts';
 import { OP, TYPE, type WasmType } from './wasm/code.ts';
 import type { ModuleBuilder } from './wasm/module.ts';
 
@@ -267,13 +267,20 @@ export class HandlerBuilder extends Builder {
     );
   }
 
-  protected slowStore(linear: Node, value: Node, bytes: number): void {
-    this.callNow('slowWrite', [linear, nodes.constant32(bytes), nodes.zeroExtended(value, 64)]);
+  protected stackAccess(operand: Operand | 'SS'): Node {
+    if (!this.#mode.mode64) return nodes.constant32(0);
+    if (operand === 'SS') return nodes.constant32(ACCESS_STACK);
+    const isStack = nodes.binary(OP.I32_EQ, this.segmentIndex(), nodes.constant32(SREG.SS), 32);
+    return nodes.binary(OP.I32_MUL, isStack, nodes.constant32(ACCESS_STACK));
+  }
+
+  protected slowStore(linear: Node, value: Node, access: Node): void {
+    this.callNow('slowWrite', [linear, access, nodes.zeroExtended(value, 64)]);
     this.#afterStore();
   }
 
-  protected slowStore16(linear: Node): void {
-    this.callNow('slowWrite16', [linear]);
+  protected slowStore16(linear: Node, access: Node): void {
+    this.callNow('slowWrite16', [linear, access]);
     this.#afterStore();
   }
 

@@ -176,7 +176,7 @@ export class Processor {
       ioWrite: (port: number, bytes: number, value: number) =>
         host.ioWrite(port, size(bytes), value >>> 0),
       acknowledgeInterrupt: () => host.acknowledgeInterrupt(),
-      readTsc: () => this.state.set('msrValue', (host.now() * TSC_HZ) / 1e9),
+      readTsc: () => this.state.set('msrValue', this.#ticks()),
       readApicMsr: (index: number) => this.#readApicMsr(index >>> 0),
       writeApicMsr: (index: number) => this.#writeApicMsr(index >>> 0),
       readCr8: () => host.readCr8(),
@@ -188,6 +188,16 @@ export class Processor {
         Atomics.or(this.#pending, 0, PENDING.UNWIND);
       },
     };
+  }
+
+  /** The counter before the guest's offset. */
+  #ticks(): number {
+    return Math.floor((this.#host.now() * TSC_HZ) / 1e9);
+  }
+
+  /** The time stamp counter as the guest reads it. */
+  timeStamp(): bigint {
+    return BigInt.asUintN(64, BigInt(this.#ticks()) + this.state.get64('tscOffset'));
   }
 
   #readApicMsr(index: number): number {

@@ -1,7 +1,6 @@
 import { assert } from '@umbra/base';
 import {
   BASE_RIP,
-  type Decoded,
   INDEX_AL,
   type Operand,
   type ResultSize,
@@ -11,45 +10,25 @@ import {
 import { Builder, type Label, type PendingFlags } from './builder.ts';
 import { registerOffset } from './code-cache.ts';
 import { flagCarry, flagCondition } from './flag-expressions.ts';
+import { flagLiveness, type LiveFlags } from './flag-liveness.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import { isCallNested, type RegionBlock, type RegionGraph } from './region-graph.ts';
+import { LOCAL } from './region-locals.ts';
 import { FLAGS_BIT, RegisterFlow, type TransferPoint } from './register-flow.ts';
 import {
+  ACCESS_STACK,
   CALL_DEPTH_MAX,
   CPU_AREA,
   EFLAGS,
   JUMP_CACHE,
   MODE,
+  SREG,
   STATE,
   STATUS,
 } from './state-layout.ts';
 import { Code, OP, TYPE, type WasmType } from './wasm/code.ts';
 import { type ModuleBuilder, REGION_SIGNATURE } from './wasm/module.ts';
-
-/** Local indices: the parameter; registers follow, then the region's own. */
-const LOCAL = {
-  /** How many regions wait for this one's return. */
-  CALL_DEPTH: 0,
-  GPR: 1,
-  FLAG_OP: 17,
-  FLAG_A: 18,
-  FLAG_B: 19,
-  /** RIP of the entry: the region may be mapped anywhere. */
-  RIP: 20,
-  READ_TABLE: 21,
-  WRITE_TABLE: 22,
-  /** Offset from the entry of the instruction that an exit leaves at. */
-  DELTA: 23,
-  STATUS: 24,
-  TARGET: 25,
-  ENTRY: 26,
-  /** The jump key that the region runs under. */
-  KEY: 27,
-  /** Registers that the shared exit stores. */
-  MASK: 28,
-  COUNT: 29,
-} as const;
 
 /** A place in the body whose code is known only when the whole region is. */
 type Gap =
@@ -762,22 +741,24 @@ export class RegionBuilder extends Builder {
     else this.#leaveAt(this.#at, STATUS.FAULT);
   }
 
-  protected slowStore(linear: Node, value: Node, bytes: number): void {
+  protected stackAccess(operand: Operand | 'SS'): Node {
+    const isStack = operand === 'SS' || this.segmentIndex().n === SREG.SS;
+    return nodes.constant32(this.wide && isStack ? ACCESS_STACK : 0);
+  }
+
+  protected slowStore(linear: Node, value: Node, access: Node): void {
     if (this.#afterSystem) {
-      this.callNow('slowWrite', [linear, nodes.constant32(bytes), nodes.zeroExtended(value, 64)]);
+      this.callNow('slowWrite', [linear, access, nodes.zeroExtended(value, 64)]);
       this.exitOnFault();
       return;
     }
-    const result = this.invoke('translatedWrite', [
-      linear,
-      nodes.constant32(bytes),
-      nodes.zeroExtended(value, 64),
-    ]);
+    const extended = nodes.zeroExtended(value, 64);
+    const result = this.invoke('translatedWrite', [linear, access, extended]);
     this.#afterTranslatedWrite(result);
   }
 
-  protected slowStore16(linear: Node): void {
-    this.#afterTranslatedWrite(this.invoke('translatedWrite16', [linear]));
+  protected slowStore16(linear: Node, access: Node): void {
+    this.#afterTranslatedWrite(this.invoke('translatedWrite16', [linear, access]));
   }
 
   /** 1: a fault; 2: the store would change code, the interpreter must do this instruction. */
@@ -1014,46 +995,4 @@ export class RegionBuilder extends Builder {
     );
     this.#load();
   }
-}
-
-/** Which flags may be seen after an instruction: CF, and the other five. */
-interface LiveFlags {
-  readonly carry: boolean;
-  readonly rest: boolean;
-}
-
-/** For each instruction of a block, the flags behind it that anything may see. */
-function flagLiveness(instructions: readonly Decoded[]): readonly LiveFlags[] {
-  const live: LiveFlags[] = [];
-  let needed: LiveFlags = { carry: true, rest: true };
-  for (const decoded of instructions.toReversed()) {
-    live.push(needed);
-    needed = neededBefore(decoded, needed);
-  }
-  return live.reverse();
-}
-
-/** What must be true before an instruction, given what is needed after it. */
-function neededBefore(decoded: Decoded, after: LiveFlags): LiveFlags {
-  const { instruction } = decoded.row;
-  const touchesMemory = decoded.memory !== undefined && instruction.mnemonic !== 'lea';
-  // A fault shows the flags as they were before.
-  if (instruction.usesFlags || !instruction.noFault || touchesMemory)
-    return { carry: true, rest: true };
-  if (instruction.setsFlags) return { carry: false, rest: false };
-  if (instruction.keepsCarry) return { carry: after.carry, rest: false };
-  if (instruction.setsCarry) {
-    // A rotation by nothing, or by a register, may leave CF as it was.
-    const isSure = instruction.mnemonic.startsWith('b') || isShiftSure(decoded);
-    return { carry: !isSure && after.carry, rest: after.rest };
-  }
-  if (instruction.shifts && isShiftSure(decoded)) return { carry: false, rest: false };
-  return after;
-}
-
-/** Whether a shift's count is a constant that no operand size masks to zero. */
-function isShiftSure(decoded: Decoded): boolean {
-  const count = decoded.operands[1];
-  if (count?.kind !== 'immediate') return false;
-  return ((count.role === 'fixed' ? count.index : decoded.immediateLow) & 0x1f) !== 0;
 }

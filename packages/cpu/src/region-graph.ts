@@ -320,5 +320,5 @@ function pagesOf(blocks: readonly RegionBlock[], window: CodeWindow): Map<number
 
 /** Whether code in this mode is translated at all. */
 export function isTranslatable(mode: number): boolean {
-  return (mode & (MODE.SINGLE_STEP | MODE.ALIGNMENT)) === 0;
+  return (mode & MODE.SINGLE_STEP) === 0;
 }

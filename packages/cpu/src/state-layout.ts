@@ -90,6 +90,7 @@ const ROWS = [
   ['cr2', 'u64'],
   ['cr3', 'u64'],
   ['cr4', 'u64'],
+  ['pdpte', 'u64', 4], // PAE paging's four top entries, as latched.
   ['xcr0', 'u64'],
   ['efer', 'u64'],
   ['dr', 'u64', 8],
@@ -125,7 +126,7 @@ const ROWS = [
   // What happened while an instruction ran.
   ['exitReason', 'u32'], // See EXIT.
   ['exitDetail', 'u32'],
-  ['inhibitInterrupts', 'u32'], // 1 until the end of the next instruction (STI, MOV SS).
+  ['inhibitInterrupts', 'u32'], // Until the end of the next instruction: see INHIBIT.
   ['debugPending', 'u64'], // DR6 bits of a #DB due at the end of the instruction.
   ['nmiMasked', 'u32'],
   ['nmiLatched', 'u32'], // An NMI waits for the mask to go.
@@ -214,6 +215,8 @@ export const CPU_AREA = {
   BLOCK_CACHE: 0x0005_0000,
   /** Reverse map: next and previous slot of each write-table slot, two u32 each. */
   WRITE_LINKS: 0x0010_0000,
+  /** A shadow table that stays empty: the one in use while alignment is checked. */
+  EMPTY_TABLE: 0x0060_0000,
   /** Spaces' descriptions. */
   SPACES: 0x000f_0000,
   /** Shadow tables of all spaces. */
@@ -266,11 +269,11 @@ export const MODE = {
   LONG: 1 << 8,
   VIRTUAL_8086: 1 << 9,
   REAL: 1 << 10,
-  /** EFLAGS.TF, a debug breakpoint or alignment checks: interpreter only, one at a time. */
+  /** EFLAGS.TF or a debug breakpoint: interpreter only, one at a time. */
   SINGLE_STEP: 1 << 11,
   /** Supervisor with EFLAGS.AC set under SMAP. */
   SMAP_OVERRIDE: 1 << 12,
-  /** CPL 3 with CR0.AM and EFLAGS.AC: alignment is checked. */
+  /** CPL 3 with CR0.AM and EFLAGS.AC: alignment is checked, on the slow paths that all take. */
   ALIGNMENT: 1 << 13,
 } as const;
 
@@ -386,6 +389,21 @@ export const EXIT = {
   FAILURE: 3,
 } as const;
 
+/** Values of `inhibitInterrupts`. [SDM] vol. 3A §6.8.3. */
+export const INHIBIT = {
+  NONE: 0,
+  /** STI: maskable interrupts and NMIs wait. */
+  INTERRUPTS: 1,
+  /** MOV SS and POP SS: debug exceptions wait as well. */
+  ALL: 2,
+} as const;
+
+/**
+ * Added to the size that the slow paths of memory take: the segment is SS in 64-bit mode, where a
+ * non-canonical address is #SS(0) instead of #GP(0). [SDM] vol. 1 §3.3.7.1.
+ */
+export const ACCESS_STACK = 1 << 8;
+
 /** Bits of `segCheck`. */
 export const SEG_CHECK = { READ: 1 << 0, WRITE: 1 << 1 } as const;
 
@@ -455,6 +473,7 @@ export const SHARED_CONSTANTS = {
   MODE,
   PENDING,
   EXIT,
+  INHIBIT,
   SEG_CHECK,
   SEG,
   SREG,

@@ -13,7 +13,7 @@ import {
   VECTOR,
   writeMsr,
 } from '../tools/system-harness.ts';
-import { MODE, SEG, SREG } from './state-layout.ts';
+import { ACCESS_STACK, MODE, SEG, SREG } from './state-layout.ts';
 
 const NON_CANONICAL = 0x0000_8000_0000_0000n;
 const LSTAR = 0xffff_ffff_8100_0000n;
@@ -131,6 +131,21 @@ describe('IA-32e mode', () => {
     h.faults([VECTOR.GP, 0], 'softwareInterrupt', 0x20);
   });
 
+  test('non-canonical addresses are #GP(0), in the stack segment #SS(0)', () => {
+    longMode(h);
+    for (const [segment, vector] of [
+      [0, VECTOR.GP],
+      [ACCESS_STACK, VECTOR.SS],
+    ] as const) {
+      h.faults([vector, 0], 'slowRead', NON_CANONICAL, 4 | segment);
+      h.faults([vector, 0], 'slowWrite', NON_CANONICAL, 2 | segment, 0n);
+      h.faults([vector, 0], 'slowRead16', NON_CANONICAL, 16 | segment);
+      h.faults([vector, 0], 'slowWrite16', NON_CANONICAL, 16 | segment);
+      h.faults([vector, 0], 'translatedWrite', NON_CANONICAL, 8 | segment, 0n);
+      h.faults([vector, 0], 'translatedWrite16', NON_CANONICAL, 16 | segment);
+    }
+  });
+
   test('a non-canonical stack pointer in the TSS is #SS', () => {
     longMode(h);
     setLongGate(h, 0x20, 0x5000n, 0, 3);
@@ -229,6 +244,15 @@ describe('SYSCALL, SYSRET and SWAPGS', () => {
     h.run('sysretInstruction', 4);
     assert.equal(h.num('modeKey') & MODE.CODE_SIZE, 1);
     h.faults([VECTOR.UD], 'syscallInstruction');
+  });
+
+  test('SYSRET that sets TF traps before the next instruction', () => {
+    longMode(h);
+    setSyscall();
+    h.set('gpr', 0x302, GPR.R11);
+    h.run('sysretInstruction', 8);
+    assert.equal(h.num('debugPending'), 0x4000);
+    h.set('debugPending', 0);
   });
 
   test('without EFER.SCE both are undefined', () => {

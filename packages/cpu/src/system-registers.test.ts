@@ -14,7 +14,7 @@ import {
   writeMsr,
 } from '../tools/system-harness.ts';
 import { type CpuidState, cpuid, PHYSICAL_ADDRESS_BITS, SIGNATURE, TSC_HZ } from './cpuid.ts';
-import { EXIT, MODE, SREG } from './state-layout.ts';
+import { EFLAGS, EXIT, MODE, SREG } from './state-layout.ts';
 
 const GP0 = [VECTOR.GP, 0];
 
@@ -57,6 +57,23 @@ describe('control registers', () => {
     h.run('writeCr', 3, 0x1_0000n);
     h.faults(GP0, 'writeCr', 0, 0x8000_0011n);
     h.write64(0x1_0000, 0n);
+  });
+
+  test('PAE pointers are latched when CR3 is loaded', () => {
+    protectedMode(h);
+    const [pointers, first, second] = [0x1_1000, 0x1_2000, 0x1_3000];
+    h.write64(pointers, BigInt(first) | 1n);
+    h.write64(first, 0x87n, 0x20_0087n);
+    h.write64(second, 0x20_0087n, 0x87n);
+    h.run('writeCr', 4, 0x20n);
+    h.run('writeCr', 3, BigInt(pointers));
+    h.run('writeCr', 0, 0x8000_0011n);
+    h.run('write32', 0x20_4000n, 0x2222_2222);
+    h.run('write32', 0x4000n, 0x1111_1111);
+    h.run('write32', BigInt(pointers), second | 1);
+    assert.equal(h.run('read32', 0x4000n), 0x1111_1111);
+    h.run('writeCr', 3, BigInt(pointers));
+    assert.equal(h.run('read32', 0x4000n), 0x2222_2222);
   });
 
   test('PCIDs need IA-32e mode and a clean CR3', () => {
@@ -162,7 +179,7 @@ describe('debug registers', () => {
     assert.equal(h.call('checkInstructionBreakpoint'), 0);
     h.set('systemFlags', 0);
     h.run('checkDataBreakpoints', 0xc000n, 4, 1);
-    h.run('checkDataBreakpoints', 0xc006n, 1, 0);
+    h.run('checkDataBreakpoints', 0xc006n, 1, 3);
     assert.equal(h.num('debugPending'), 0);
     h.run('checkDataBreakpoints', 0xc007n, 4, 1);
     assert.equal(h.num('debugPending'), 2);
@@ -233,6 +250,12 @@ describe('model-specific registers', () => {
     writeMsr(h, 0x10, 0n);
     assert.equal(readMsr(h, 0x10), 0n);
     assert.equal(BigInt.asIntN(64, readMsr(h, 0x3b)), -5000n);
+    assert.equal(h.deadlineWrites, 0);
+    h.deadline = 9000n;
+    writeMsr(h, 0x10, 8000n);
+    writeMsr(h, 0x3b, 0n);
+    assert.equal(h.deadlineWrites, 2);
+    assert.equal(h.deadline, 9000n);
     writeMsr(h, 0xc000_0103, 7n);
     h.run('rdtscp');
     assert.equal(h.num('gpr', GPR.RCX), 7);
@@ -289,6 +312,25 @@ describe('other instructions', () => {
     assert.equal(h.num('modeKey') & MODE.SMAP_OVERRIDE, MODE.SMAP_OVERRIDE);
     h.run('clac');
     assert.equal(h.num('modeKey') & MODE.SMAP_OVERRIDE, 0);
+  });
+
+  test('alignment is checked at CPL 3 with CR0.AM and EFLAGS.AC', () => {
+    const [aligned, odd] = [0xc000n, 0xc002n];
+    protectedMode(h);
+    h.run('writeCr', 0, 0x4_0011n);
+    h.set('systemFlags', EFLAGS.AC);
+    h.run('write32', odd, 1);
+    enterUser(h, 0x202 | EFLAGS.AC);
+    h.run('write32', aligned, 0x1234_5678);
+    assert.equal(h.run('read16', odd), 0x1234);
+    h.faults([VECTOR.AC, 0], 'read32', odd);
+    h.faults([VECTOR.AC, 0], 'write32', odd, 0);
+    h.faults([VECTOR.AC, 0], 'read64', 0xc004n);
+    assert.equal(h.call('translatedWrite', odd, 4, 0n), 1);
+    assert.deepEqual(h.takeFault(), [VECTOR.AC, 0]);
+    protectedMode(h);
+    enterUser(h, 0x202 | EFLAGS.AC);
+    h.run('read32', odd);
   });
 
   test('RDFSBASE and WRFSBASE', () => {

@@ -19,7 +19,7 @@ export class VectorBuilder implements VectorSemantics {
   read(operand: Operand, bits: 32 | 64 | 128 = 128): Value {
     const b = this.#builder;
     if (operand.kind === 'memory') {
-      if (bits === 128) return b.loadLinear16(b.linear(operand, 16));
+      if (bits === 128) return b.loadLinear16(b.linear(operand, 16), operand);
       return b.readAt(operand, 0, bits);
     }
     const at = b.registerOffset(operand);
@@ -43,7 +43,7 @@ export class VectorBuilder implements VectorSemantics {
   readAligned(operand: Operand): Value {
     if (operand.kind !== 'memory') return this.read(operand);
     this.#checkAligned(operand, false);
-    return this.#builder.loadLinear16(this.#builder.linear(operand, 16));
+    return this.#builder.loadLinear16(this.#builder.linear(operand, 16), operand);
   }
 
   #checkAligned(operand: Operand, write: boolean): void {
@@ -56,8 +56,8 @@ export class VectorBuilder implements VectorSemantics {
     const b = this.#builder;
     const node = value as Node;
     if (operand.kind === 'memory') {
-      if (node.size === 128) b.storeLinear16(b.linear(operand, 16, true), node);
-      else b.storeLinear(b.linear(operand, node.size / 8, true), node, node.size / 8);
+      if (node.size === 128) b.storeLinear16(b.linear(operand, 16, true), node, operand);
+      else b.storeLinear(b.linear(operand, node.size / 8, true), node, operand);
       return;
     }
     const kept = b.let(node);

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import {
+  ACCESS_STACK,
   BLOCK_MODE,
   FIELDS,
   JUMP_MODE,
@@ -33,6 +34,7 @@ export function layoutSource(): string {
   lines.push(
     `export const BLOCK_MODE_MASK: u32 = ${BLOCK_MODE};`,
     `export const JUMP_MODE_MASK: u32 = ${JUMP_MODE};`,
+    `export const ACCESS_STACK: u32 = ${ACCESS_STACK};`,
   );
   for (const [name, value] of Object.entries(SHADOW))
     if (typeof value === 'number') lines.push(`export const SHADOW_${name}: u32 = ${value};`);

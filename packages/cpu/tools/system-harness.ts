@@ -6,6 +6,7 @@ import { runtimeBytes } from './build-runtime.ts';
 
 const RAM_BYTES = 4 << 20;
 const PAGE_BYTES = 65_536;
+const TSC_DEADLINE = 0x6e0;
 const FIELD = new Map(FIELDS.map((field) => [field.name, field]));
 
 function fieldOf(name: FieldName): Field {
@@ -24,8 +25,19 @@ export const VECTOR = {
   SS: 12,
   GP: 13,
   PF: 14,
+  AC: 17,
 } as const;
-export const GPR = { RAX: 0, RCX: 1, RDX: 2, RBX: 3, RSP: 4, RBP: 5, RSI: 6, RDI: 7 } as const;
+export const GPR = {
+  RAX: 0,
+  RCX: 1,
+  RDX: 2,
+  RBX: 3,
+  RSP: 4,
+  RBP: 5,
+  RSI: 6,
+  RDI: 7,
+  R11: 11,
+} as const;
 
 /** Where the tests keep their tables in guest memory. */
 export const PLACE = {
@@ -80,6 +92,9 @@ export class SystemHarness {
   readonly written: [port: number, size: number, value: number][] = [];
   portValue = 0;
   tsc = 1000n;
+  /** IA32_TSC_DEADLINE, and how often it was written. */
+  deadline = 0n;
+  deadlineWrites = 0;
   readonly #view: DataView;
   readonly #exports: Record<string, Call>;
 
@@ -96,10 +111,15 @@ export class SystemHarness {
       acknowledgeInterrupt: () => -1,
       readTsc: () => this.set('msrValue', this.tsc),
       readApicMsr: (index: number) => {
-        this.set('msrValue', 0xfee0_0900n);
-        return index === 0x1b ? 1 : 0;
+        this.set('msrValue', index === TSC_DEADLINE ? this.deadline : 0xfee0_0900n);
+        return index === TSC_DEADLINE || index === 0x1b ? 1 : 0;
       },
-      writeApicMsr: (index: number) => (index === 0x1b ? 1 : 0),
+      writeApicMsr: (index: number) => {
+        if (index !== TSC_DEADLINE) return index === 0x1b ? 1 : 0;
+        this.deadline = this.get('msrValue');
+        this.deadlineWrites++;
+        return 1;
+      },
       readCr8: () => 5,
       writeCr8: nothing,
       random32: nothing,

@@ -229,6 +229,7 @@ function buildLocalApic(options: ChipsetOptions, onEoi: (vector: number) => void
     id: 0,
     clock: options.clock,
     tscHz: TSC_HZ,
+    tsc: () => processor.timeStamp(),
     output: { set: (asserted) => processor.setInterruptLine(asserted) },
     onEoi,
     onNmi: () => processor.raiseNmi(),

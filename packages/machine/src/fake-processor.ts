@@ -50,6 +50,9 @@ export class FakeProcessor implements ProcessorPort {
   dump(): string {
     return 'dump';
   }
+  timeStamp(): bigint {
+    return BigInt(this.board.now());
+  }
   setA20(enabled: boolean): void {
     this.log.push(`a20 ${enabled}`);
   }

@@ -53,6 +53,8 @@ export interface ProcessorPort {
   }): void;
   /** Registers and the code around RIP, for people. */
   dump(): string;
+  /** The time stamp counter as the guest reads it. */
+  timeStamp(): bigint;
   setA20(enabled: boolean): void;
   save(): unknown;
   restore(state: unknown): void;

@@ -3,7 +3,7 @@
 @external("env", "cpuBase") declare const cpuBase: usize;
 // @ts-ignore: decorator
 @inline export function base(): usize { return cpuBase; }
-export const STATE_SIZE: usize = 1696;
+export const STATE_SIZE: usize = 1728;
 export const AREA_RUNTIME_DATA: u32 = 65536;
 export const AREA_RUNTIME_DATA_SIZE: u32 = 983040;
 export const AREA_PHYS_MAP: u32 = 1048576;
@@ -26,6 +26,7 @@ export const PAGE_FLAG_ROM: u32 = 4;
 export const CPU_AREA_JUMP_CACHE: u32 = 65536;
 export const CPU_AREA_BLOCK_CACHE: u32 = 327680;
 export const CPU_AREA_WRITE_LINKS: u32 = 1048576;
+export const CPU_AREA_EMPTY_TABLE: u32 = 6291456;
 export const CPU_AREA_SPACES: u32 = 983040;
 export const CPU_AREA_SHADOW: u32 = 8388608;
 export const JUMP_CACHE_COUNT: u32 = 16384;
@@ -53,6 +54,9 @@ export const EXIT_NONE: u32 = 0;
 export const EXIT_HALT: u32 = 1;
 export const EXIT_SHUTDOWN: u32 = 2;
 export const EXIT_FAILURE: u32 = 3;
+export const INHIBIT_NONE: u32 = 0;
+export const INHIBIT_INTERRUPTS: u32 = 1;
+export const INHIBIT_ALL: u32 = 2;
 export const SEG_CHECK_READ: u32 = 1;
 export const SEG_CHECK_WRITE: u32 = 2;
 export const SEG_TYPE: u32 = 15;
@@ -133,6 +137,7 @@ export const STATUS_SYSTEM: u32 = 5;
 export const STATUS_RETURN: u32 = 6;
 export const BLOCK_MODE_MASK: u32 = 10487;
 export const JUMP_MODE_MASK: u32 = 10495;
+export const ACCESS_STACK: u32 = 256;
 export const SHADOW_ENTRIES: u32 = 4096;
 export const SHADOW_ENTRY_SIZE: u32 = 16;
 export const SHADOW_TABLE_SIZE: u32 = 65536;
@@ -276,388 +281,393 @@ export const OFFSET_cr4: usize = 504;
 @inline export function cr4(): u64 { return load<u64>(cpuBase, 504); }
 // @ts-ignore: decorator
 @inline export function setCr4(v: u64): void { store<u64>(cpuBase, v, 504); }
-export const OFFSET_xcr0: usize = 512;
+export const OFFSET_pdpte: usize = 512;
 // @ts-ignore: decorator
-@inline export function xcr0(): u64 { return load<u64>(cpuBase, 512); }
+@inline export function pdpte(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 512); }
 // @ts-ignore: decorator
-@inline export function setXcr0(v: u64): void { store<u64>(cpuBase, v, 512); }
-export const OFFSET_efer: usize = 520;
+@inline export function setPdpte(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 512); }
+export const OFFSET_xcr0: usize = 544;
 // @ts-ignore: decorator
-@inline export function efer(): u64 { return load<u64>(cpuBase, 520); }
+@inline export function xcr0(): u64 { return load<u64>(cpuBase, 544); }
 // @ts-ignore: decorator
-@inline export function setEfer(v: u64): void { store<u64>(cpuBase, v, 520); }
-export const OFFSET_dr: usize = 528;
+@inline export function setXcr0(v: u64): void { store<u64>(cpuBase, v, 544); }
+export const OFFSET_efer: usize = 552;
 // @ts-ignore: decorator
-@inline export function dr(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 528); }
+@inline export function efer(): u64 { return load<u64>(cpuBase, 552); }
 // @ts-ignore: decorator
-@inline export function setDr(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 528); }
-export const OFFSET_msrStar: usize = 592;
+@inline export function setEfer(v: u64): void { store<u64>(cpuBase, v, 552); }
+export const OFFSET_dr: usize = 560;
 // @ts-ignore: decorator
-@inline export function msrStar(): u64 { return load<u64>(cpuBase, 592); }
+@inline export function dr(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 560); }
 // @ts-ignore: decorator
-@inline export function setMsrStar(v: u64): void { store<u64>(cpuBase, v, 592); }
-export const OFFSET_msrLstar: usize = 600;
+@inline export function setDr(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 560); }
+export const OFFSET_msrStar: usize = 624;
 // @ts-ignore: decorator
-@inline export function msrLstar(): u64 { return load<u64>(cpuBase, 600); }
+@inline export function msrStar(): u64 { return load<u64>(cpuBase, 624); }
 // @ts-ignore: decorator
-@inline export function setMsrLstar(v: u64): void { store<u64>(cpuBase, v, 600); }
-export const OFFSET_msrCstar: usize = 608;
+@inline export function setMsrStar(v: u64): void { store<u64>(cpuBase, v, 624); }
+export const OFFSET_msrLstar: usize = 632;
 // @ts-ignore: decorator
-@inline export function msrCstar(): u64 { return load<u64>(cpuBase, 608); }
+@inline export function msrLstar(): u64 { return load<u64>(cpuBase, 632); }
 // @ts-ignore: decorator
-@inline export function setMsrCstar(v: u64): void { store<u64>(cpuBase, v, 608); }
-export const OFFSET_msrSfmask: usize = 616;
+@inline export function setMsrLstar(v: u64): void { store<u64>(cpuBase, v, 632); }
+export const OFFSET_msrCstar: usize = 640;
 // @ts-ignore: decorator
-@inline export function msrSfmask(): u64 { return load<u64>(cpuBase, 616); }
+@inline export function msrCstar(): u64 { return load<u64>(cpuBase, 640); }
 // @ts-ignore: decorator
-@inline export function setMsrSfmask(v: u64): void { store<u64>(cpuBase, v, 616); }
-export const OFFSET_msrKernelGsBase: usize = 624;
+@inline export function setMsrCstar(v: u64): void { store<u64>(cpuBase, v, 640); }
+export const OFFSET_msrSfmask: usize = 648;
 // @ts-ignore: decorator
-@inline export function msrKernelGsBase(): u64 { return load<u64>(cpuBase, 624); }
+@inline export function msrSfmask(): u64 { return load<u64>(cpuBase, 648); }
 // @ts-ignore: decorator
-@inline export function setMsrKernelGsBase(v: u64): void { store<u64>(cpuBase, v, 624); }
-export const OFFSET_msrSysenterCs: usize = 632;
+@inline export function setMsrSfmask(v: u64): void { store<u64>(cpuBase, v, 648); }
+export const OFFSET_msrKernelGsBase: usize = 656;
 // @ts-ignore: decorator
-@inline export function msrSysenterCs(): u64 { return load<u64>(cpuBase, 632); }
+@inline export function msrKernelGsBase(): u64 { return load<u64>(cpuBase, 656); }
 // @ts-ignore: decorator
-@inline export function setMsrSysenterCs(v: u64): void { store<u64>(cpuBase, v, 632); }
-export const OFFSET_msrSysenterEsp: usize = 640;
+@inline export function setMsrKernelGsBase(v: u64): void { store<u64>(cpuBase, v, 656); }
+export const OFFSET_msrSysenterCs: usize = 664;
 // @ts-ignore: decorator
-@inline export function msrSysenterEsp(): u64 { return load<u64>(cpuBase, 640); }
+@inline export function msrSysenterCs(): u64 { return load<u64>(cpuBase, 664); }
 // @ts-ignore: decorator
-@inline export function setMsrSysenterEsp(v: u64): void { store<u64>(cpuBase, v, 640); }
-export const OFFSET_msrSysenterEip: usize = 648;
+@inline export function setMsrSysenterCs(v: u64): void { store<u64>(cpuBase, v, 664); }
+export const OFFSET_msrSysenterEsp: usize = 672;
 // @ts-ignore: decorator
-@inline export function msrSysenterEip(): u64 { return load<u64>(cpuBase, 648); }
+@inline export function msrSysenterEsp(): u64 { return load<u64>(cpuBase, 672); }
 // @ts-ignore: decorator
-@inline export function setMsrSysenterEip(v: u64): void { store<u64>(cpuBase, v, 648); }
-export const OFFSET_msrPat: usize = 656;
+@inline export function setMsrSysenterEsp(v: u64): void { store<u64>(cpuBase, v, 672); }
+export const OFFSET_msrSysenterEip: usize = 680;
 // @ts-ignore: decorator
-@inline export function msrPat(): u64 { return load<u64>(cpuBase, 656); }
+@inline export function msrSysenterEip(): u64 { return load<u64>(cpuBase, 680); }
 // @ts-ignore: decorator
-@inline export function setMsrPat(v: u64): void { store<u64>(cpuBase, v, 656); }
-export const OFFSET_msrTscAux: usize = 664;
+@inline export function setMsrSysenterEip(v: u64): void { store<u64>(cpuBase, v, 680); }
+export const OFFSET_msrPat: usize = 688;
 // @ts-ignore: decorator
-@inline export function msrTscAux(): u64 { return load<u64>(cpuBase, 664); }
+@inline export function msrPat(): u64 { return load<u64>(cpuBase, 688); }
 // @ts-ignore: decorator
-@inline export function setMsrTscAux(v: u64): void { store<u64>(cpuBase, v, 664); }
-export const OFFSET_msrMiscEnable: usize = 672;
+@inline export function setMsrPat(v: u64): void { store<u64>(cpuBase, v, 688); }
+export const OFFSET_msrTscAux: usize = 696;
 // @ts-ignore: decorator
-@inline export function msrMiscEnable(): u64 { return load<u64>(cpuBase, 672); }
+@inline export function msrTscAux(): u64 { return load<u64>(cpuBase, 696); }
 // @ts-ignore: decorator
-@inline export function setMsrMiscEnable(v: u64): void { store<u64>(cpuBase, v, 672); }
-export const OFFSET_msrMtrrDefType: usize = 680;
+@inline export function setMsrTscAux(v: u64): void { store<u64>(cpuBase, v, 696); }
+export const OFFSET_msrMiscEnable: usize = 704;
 // @ts-ignore: decorator
-@inline export function msrMtrrDefType(): u64 { return load<u64>(cpuBase, 680); }
+@inline export function msrMiscEnable(): u64 { return load<u64>(cpuBase, 704); }
 // @ts-ignore: decorator
-@inline export function setMsrMtrrDefType(v: u64): void { store<u64>(cpuBase, v, 680); }
-export const OFFSET_msrMtrrFixed: usize = 688;
+@inline export function setMsrMiscEnable(v: u64): void { store<u64>(cpuBase, v, 704); }
+export const OFFSET_msrMtrrDefType: usize = 712;
 // @ts-ignore: decorator
-@inline export function msrMtrrFixed(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 688); }
+@inline export function msrMtrrDefType(): u64 { return load<u64>(cpuBase, 712); }
 // @ts-ignore: decorator
-@inline export function setMsrMtrrFixed(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 688); }
-export const OFFSET_msrMtrrVariable: usize = 776;
+@inline export function setMsrMtrrDefType(v: u64): void { store<u64>(cpuBase, v, 712); }
+export const OFFSET_msrMtrrFixed: usize = 720;
 // @ts-ignore: decorator
-@inline export function msrMtrrVariable(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 776); }
+@inline export function msrMtrrFixed(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 720); }
 // @ts-ignore: decorator
-@inline export function setMsrMtrrVariable(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 776); }
-export const OFFSET_msrMcgStatus: usize = 904;
+@inline export function setMsrMtrrFixed(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 720); }
+export const OFFSET_msrMtrrVariable: usize = 808;
 // @ts-ignore: decorator
-@inline export function msrMcgStatus(): u64 { return load<u64>(cpuBase, 904); }
+@inline export function msrMtrrVariable(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 808); }
 // @ts-ignore: decorator
-@inline export function setMsrMcgStatus(v: u64): void { store<u64>(cpuBase, v, 904); }
-export const OFFSET_msrMcgCtl: usize = 912;
+@inline export function setMsrMtrrVariable(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 808); }
+export const OFFSET_msrMcgStatus: usize = 936;
 // @ts-ignore: decorator
-@inline export function msrMcgCtl(): u64 { return load<u64>(cpuBase, 912); }
+@inline export function msrMcgStatus(): u64 { return load<u64>(cpuBase, 936); }
 // @ts-ignore: decorator
-@inline export function setMsrMcgCtl(v: u64): void { store<u64>(cpuBase, v, 912); }
-export const OFFSET_msrSpecCtrl: usize = 920;
+@inline export function setMsrMcgStatus(v: u64): void { store<u64>(cpuBase, v, 936); }
+export const OFFSET_msrMcgCtl: usize = 944;
 // @ts-ignore: decorator
-@inline export function msrSpecCtrl(): u64 { return load<u64>(cpuBase, 920); }
+@inline export function msrMcgCtl(): u64 { return load<u64>(cpuBase, 944); }
 // @ts-ignore: decorator
-@inline export function setMsrSpecCtrl(v: u64): void { store<u64>(cpuBase, v, 920); }
-export const OFFSET_msrDebugCtl: usize = 928;
+@inline export function setMsrMcgCtl(v: u64): void { store<u64>(cpuBase, v, 944); }
+export const OFFSET_msrSpecCtrl: usize = 952;
 // @ts-ignore: decorator
-@inline export function msrDebugCtl(): u64 { return load<u64>(cpuBase, 928); }
+@inline export function msrSpecCtrl(): u64 { return load<u64>(cpuBase, 952); }
 // @ts-ignore: decorator
-@inline export function setMsrDebugCtl(v: u64): void { store<u64>(cpuBase, v, 928); }
-export const OFFSET_msrTscAdjust: usize = 936;
+@inline export function setMsrSpecCtrl(v: u64): void { store<u64>(cpuBase, v, 952); }
+export const OFFSET_msrDebugCtl: usize = 960;
 // @ts-ignore: decorator
-@inline export function msrTscAdjust(): u64 { return load<u64>(cpuBase, 936); }
+@inline export function msrDebugCtl(): u64 { return load<u64>(cpuBase, 960); }
 // @ts-ignore: decorator
-@inline export function setMsrTscAdjust(v: u64): void { store<u64>(cpuBase, v, 936); }
-export const OFFSET_msrFeatureControl: usize = 944;
+@inline export function setMsrDebugCtl(v: u64): void { store<u64>(cpuBase, v, 960); }
+export const OFFSET_msrTscAdjust: usize = 968;
 // @ts-ignore: decorator
-@inline export function msrFeatureControl(): u64 { return load<u64>(cpuBase, 944); }
+@inline export function msrTscAdjust(): u64 { return load<u64>(cpuBase, 968); }
 // @ts-ignore: decorator
-@inline export function setMsrFeatureControl(v: u64): void { store<u64>(cpuBase, v, 944); }
-export const OFFSET_tscOffset: usize = 952;
+@inline export function setMsrTscAdjust(v: u64): void { store<u64>(cpuBase, v, 968); }
+export const OFFSET_msrFeatureControl: usize = 976;
 // @ts-ignore: decorator
-@inline export function tscOffset(): u64 { return load<u64>(cpuBase, 952); }
+@inline export function msrFeatureControl(): u64 { return load<u64>(cpuBase, 976); }
 // @ts-ignore: decorator
-@inline export function setTscOffset(v: u64): void { store<u64>(cpuBase, v, 952); }
-export const OFFSET_msrValue: usize = 960;
+@inline export function setMsrFeatureControl(v: u64): void { store<u64>(cpuBase, v, 976); }
+export const OFFSET_tscOffset: usize = 984;
 // @ts-ignore: decorator
-@inline export function msrValue(): u64 { return load<u64>(cpuBase, 960); }
+@inline export function tscOffset(): u64 { return load<u64>(cpuBase, 984); }
 // @ts-ignore: decorator
-@inline export function setMsrValue(v: u64): void { store<u64>(cpuBase, v, 960); }
-export const OFFSET_faultPending: usize = 968;
+@inline export function setTscOffset(v: u64): void { store<u64>(cpuBase, v, 984); }
+export const OFFSET_msrValue: usize = 992;
 // @ts-ignore: decorator
-@inline export function faultPending(): u32 { return load<u32>(cpuBase, 968); }
+@inline export function msrValue(): u64 { return load<u64>(cpuBase, 992); }
 // @ts-ignore: decorator
-@inline export function setFaultPending(v: u32): void { store<u32>(cpuBase, v, 968); }
-export const OFFSET_faultVector: usize = 972;
+@inline export function setMsrValue(v: u64): void { store<u64>(cpuBase, v, 992); }
+export const OFFSET_faultPending: usize = 1000;
 // @ts-ignore: decorator
-@inline export function faultVector(): u32 { return load<u32>(cpuBase, 972); }
+@inline export function faultPending(): u32 { return load<u32>(cpuBase, 1000); }
 // @ts-ignore: decorator
-@inline export function setFaultVector(v: u32): void { store<u32>(cpuBase, v, 972); }
-export const OFFSET_faultHasError: usize = 976;
+@inline export function setFaultPending(v: u32): void { store<u32>(cpuBase, v, 1000); }
+export const OFFSET_faultVector: usize = 1004;
 // @ts-ignore: decorator
-@inline export function faultHasError(): u32 { return load<u32>(cpuBase, 976); }
+@inline export function faultVector(): u32 { return load<u32>(cpuBase, 1004); }
 // @ts-ignore: decorator
-@inline export function setFaultHasError(v: u32): void { store<u32>(cpuBase, v, 976); }
-export const OFFSET_faultError: usize = 980;
+@inline export function setFaultVector(v: u32): void { store<u32>(cpuBase, v, 1004); }
+export const OFFSET_faultHasError: usize = 1008;
 // @ts-ignore: decorator
-@inline export function faultError(): u32 { return load<u32>(cpuBase, 980); }
+@inline export function faultHasError(): u32 { return load<u32>(cpuBase, 1008); }
 // @ts-ignore: decorator
-@inline export function setFaultError(v: u32): void { store<u32>(cpuBase, v, 980); }
-export const OFFSET_faultIsTrap: usize = 984;
+@inline export function setFaultHasError(v: u32): void { store<u32>(cpuBase, v, 1008); }
+export const OFFSET_faultError: usize = 1012;
 // @ts-ignore: decorator
-@inline export function faultIsTrap(): u32 { return load<u32>(cpuBase, 984); }
+@inline export function faultError(): u32 { return load<u32>(cpuBase, 1012); }
 // @ts-ignore: decorator
-@inline export function setFaultIsTrap(v: u32): void { store<u32>(cpuBase, v, 984); }
-export const OFFSET_exitReason: usize = 988;
+@inline export function setFaultError(v: u32): void { store<u32>(cpuBase, v, 1012); }
+export const OFFSET_faultIsTrap: usize = 1016;
 // @ts-ignore: decorator
-@inline export function exitReason(): u32 { return load<u32>(cpuBase, 988); }
+@inline export function faultIsTrap(): u32 { return load<u32>(cpuBase, 1016); }
 // @ts-ignore: decorator
-@inline export function setExitReason(v: u32): void { store<u32>(cpuBase, v, 988); }
-export const OFFSET_exitDetail: usize = 992;
+@inline export function setFaultIsTrap(v: u32): void { store<u32>(cpuBase, v, 1016); }
+export const OFFSET_exitReason: usize = 1020;
 // @ts-ignore: decorator
-@inline export function exitDetail(): u32 { return load<u32>(cpuBase, 992); }
+@inline export function exitReason(): u32 { return load<u32>(cpuBase, 1020); }
 // @ts-ignore: decorator
-@inline export function setExitDetail(v: u32): void { store<u32>(cpuBase, v, 992); }
-export const OFFSET_inhibitInterrupts: usize = 996;
+@inline export function setExitReason(v: u32): void { store<u32>(cpuBase, v, 1020); }
+export const OFFSET_exitDetail: usize = 1024;
 // @ts-ignore: decorator
-@inline export function inhibitInterrupts(): u32 { return load<u32>(cpuBase, 996); }
+@inline export function exitDetail(): u32 { return load<u32>(cpuBase, 1024); }
 // @ts-ignore: decorator
-@inline export function setInhibitInterrupts(v: u32): void { store<u32>(cpuBase, v, 996); }
-export const OFFSET_debugPending: usize = 1000;
+@inline export function setExitDetail(v: u32): void { store<u32>(cpuBase, v, 1024); }
+export const OFFSET_inhibitInterrupts: usize = 1028;
 // @ts-ignore: decorator
-@inline export function debugPending(): u64 { return load<u64>(cpuBase, 1000); }
+@inline export function inhibitInterrupts(): u32 { return load<u32>(cpuBase, 1028); }
 // @ts-ignore: decorator
-@inline export function setDebugPending(v: u64): void { store<u64>(cpuBase, v, 1000); }
-export const OFFSET_nmiMasked: usize = 1008;
+@inline export function setInhibitInterrupts(v: u32): void { store<u32>(cpuBase, v, 1028); }
+export const OFFSET_debugPending: usize = 1032;
 // @ts-ignore: decorator
-@inline export function nmiMasked(): u32 { return load<u32>(cpuBase, 1008); }
+@inline export function debugPending(): u64 { return load<u64>(cpuBase, 1032); }
 // @ts-ignore: decorator
-@inline export function setNmiMasked(v: u32): void { store<u32>(cpuBase, v, 1008); }
-export const OFFSET_nmiLatched: usize = 1012;
+@inline export function setDebugPending(v: u64): void { store<u64>(cpuBase, v, 1032); }
+export const OFFSET_nmiMasked: usize = 1040;
 // @ts-ignore: decorator
-@inline export function nmiLatched(): u32 { return load<u32>(cpuBase, 1012); }
+@inline export function nmiMasked(): u32 { return load<u32>(cpuBase, 1040); }
 // @ts-ignore: decorator
-@inline export function setNmiLatched(v: u32): void { store<u32>(cpuBase, v, 1012); }
-export const OFFSET_deliveryDepth: usize = 1016;
+@inline export function setNmiMasked(v: u32): void { store<u32>(cpuBase, v, 1040); }
+export const OFFSET_nmiLatched: usize = 1044;
 // @ts-ignore: decorator
-@inline export function deliveryDepth(): u32 { return load<u32>(cpuBase, 1016); }
+@inline export function nmiLatched(): u32 { return load<u32>(cpuBase, 1044); }
 // @ts-ignore: decorator
-@inline export function setDeliveryDepth(v: u32): void { store<u32>(cpuBase, v, 1016); }
-export const OFFSET_deliveryVector: usize = 1020;
+@inline export function setNmiLatched(v: u32): void { store<u32>(cpuBase, v, 1044); }
+export const OFFSET_deliveryDepth: usize = 1048;
 // @ts-ignore: decorator
-@inline export function deliveryVector(): u32 { return load<u32>(cpuBase, 1020); }
+@inline export function deliveryDepth(): u32 { return load<u32>(cpuBase, 1048); }
 // @ts-ignore: decorator
-@inline export function setDeliveryVector(v: u32): void { store<u32>(cpuBase, v, 1020); }
-export const OFFSET_pending: usize = 1024;
+@inline export function setDeliveryDepth(v: u32): void { store<u32>(cpuBase, v, 1048); }
+export const OFFSET_deliveryVector: usize = 1052;
 // @ts-ignore: decorator
-@inline export function pending(): i32 { return load<i32>(cpuBase, 1024); }
+@inline export function deliveryVector(): u32 { return load<u32>(cpuBase, 1052); }
 // @ts-ignore: decorator
-@inline export function setPending(v: i32): void { store<i32>(cpuBase, v, 1024); }
-export const OFFSET_codeChanged: usize = 1028;
+@inline export function setDeliveryVector(v: u32): void { store<u32>(cpuBase, v, 1052); }
+export const OFFSET_pending: usize = 1056;
 // @ts-ignore: decorator
-@inline export function codeChanged(): u32 { return load<u32>(cpuBase, 1028); }
+@inline export function pending(): i32 { return load<i32>(cpuBase, 1056); }
 // @ts-ignore: decorator
-@inline export function setCodeChanged(v: u32): void { store<u32>(cpuBase, v, 1028); }
-export const OFFSET_a20Mask: usize = 1032;
+@inline export function setPending(v: i32): void { store<i32>(cpuBase, v, 1056); }
+export const OFFSET_codeChanged: usize = 1060;
 // @ts-ignore: decorator
-@inline export function a20Mask(): u64 { return load<u64>(cpuBase, 1032); }
+@inline export function codeChanged(): u32 { return load<u32>(cpuBase, 1060); }
 // @ts-ignore: decorator
-@inline export function setA20Mask(v: u64): void { store<u64>(cpuBase, v, 1032); }
-export const OFFSET_maxPhysMask: usize = 1040;
+@inline export function setCodeChanged(v: u32): void { store<u32>(cpuBase, v, 1060); }
+export const OFFSET_a20Mask: usize = 1064;
 // @ts-ignore: decorator
-@inline export function maxPhysMask(): u64 { return load<u64>(cpuBase, 1040); }
+@inline export function a20Mask(): u64 { return load<u64>(cpuBase, 1064); }
 // @ts-ignore: decorator
-@inline export function setMaxPhysMask(v: u64): void { store<u64>(cpuBase, v, 1040); }
-export const OFFSET_blockRip: usize = 1048;
+@inline export function setA20Mask(v: u64): void { store<u64>(cpuBase, v, 1064); }
+export const OFFSET_maxPhysMask: usize = 1072;
 // @ts-ignore: decorator
-@inline export function blockRip(): u64 { return load<u64>(cpuBase, 1048); }
+@inline export function maxPhysMask(): u64 { return load<u64>(cpuBase, 1072); }
 // @ts-ignore: decorator
-@inline export function setBlockRip(v: u64): void { store<u64>(cpuBase, v, 1048); }
-export const OFFSET_blockPointer: usize = 1056;
+@inline export function setMaxPhysMask(v: u64): void { store<u64>(cpuBase, v, 1072); }
+export const OFFSET_blockRip: usize = 1080;
 // @ts-ignore: decorator
-@inline export function blockPointer(): u32 { return load<u32>(cpuBase, 1056); }
+@inline export function blockRip(): u64 { return load<u64>(cpuBase, 1080); }
 // @ts-ignore: decorator
-@inline export function setBlockPointer(v: u32): void { store<u32>(cpuBase, v, 1056); }
-export const OFFSET_generation: usize = 1060;
+@inline export function setBlockRip(v: u64): void { store<u64>(cpuBase, v, 1080); }
+export const OFFSET_blockPointer: usize = 1088;
 // @ts-ignore: decorator
-@inline export function generation(): u32 { return load<u32>(cpuBase, 1060); }
+@inline export function blockPointer(): u32 { return load<u32>(cpuBase, 1088); }
 // @ts-ignore: decorator
-@inline export function setGeneration(v: u32): void { store<u32>(cpuBase, v, 1060); }
-export const OFFSET_jumpKey: usize = 1064;
+@inline export function setBlockPointer(v: u32): void { store<u32>(cpuBase, v, 1088); }
+export const OFFSET_generation: usize = 1092;
 // @ts-ignore: decorator
-@inline export function jumpKey(): u32 { return load<u32>(cpuBase, 1064); }
+@inline export function generation(): u32 { return load<u32>(cpuBase, 1092); }
 // @ts-ignore: decorator
-@inline export function setJumpKey(v: u32): void { store<u32>(cpuBase, v, 1064); }
-export const OFFSET_interruptLine: usize = 1068;
+@inline export function setGeneration(v: u32): void { store<u32>(cpuBase, v, 1092); }
+export const OFFSET_jumpKey: usize = 1096;
 // @ts-ignore: decorator
-@inline export function interruptLine(): u32 { return load<u32>(cpuBase, 1068); }
+@inline export function jumpKey(): u32 { return load<u32>(cpuBase, 1096); }
 // @ts-ignore: decorator
-@inline export function setInterruptLine(v: u32): void { store<u32>(cpuBase, v, 1068); }
-export const OFFSET_engine: usize = 1072;
+@inline export function setJumpKey(v: u32): void { store<u32>(cpuBase, v, 1096); }
+export const OFFSET_interruptLine: usize = 1100;
 // @ts-ignore: decorator
-@inline export function engine(): u32 { return load<u32>(cpuBase, 1072); }
+@inline export function interruptLine(): u32 { return load<u32>(cpuBase, 1100); }
 // @ts-ignore: decorator
-@inline export function setEngine(v: u32): void { store<u32>(cpuBase, v, 1072); }
-export const OFFSET_mmuTwoStage: usize = 1076;
+@inline export function setInterruptLine(v: u32): void { store<u32>(cpuBase, v, 1100); }
+export const OFFSET_engine: usize = 1104;
 // @ts-ignore: decorator
-@inline export function mmuTwoStage(): u32 { return load<u32>(cpuBase, 1076); }
+@inline export function engine(): u32 { return load<u32>(cpuBase, 1104); }
 // @ts-ignore: decorator
-@inline export function setMmuTwoStage(v: u32): void { store<u32>(cpuBase, v, 1076); }
-export const OFFSET_readTable: usize = 1080;
+@inline export function setEngine(v: u32): void { store<u32>(cpuBase, v, 1104); }
+export const OFFSET_mmuTwoStage: usize = 1108;
 // @ts-ignore: decorator
-@inline export function readTable(): u32 { return load<u32>(cpuBase, 1080); }
+@inline export function mmuTwoStage(): u32 { return load<u32>(cpuBase, 1108); }
 // @ts-ignore: decorator
-@inline export function setReadTable(v: u32): void { store<u32>(cpuBase, v, 1080); }
-export const OFFSET_writeTable: usize = 1084;
+@inline export function setMmuTwoStage(v: u32): void { store<u32>(cpuBase, v, 1108); }
+export const OFFSET_readTable: usize = 1112;
 // @ts-ignore: decorator
-@inline export function writeTable(): u32 { return load<u32>(cpuBase, 1084); }
+@inline export function readTable(): u32 { return load<u32>(cpuBase, 1112); }
 // @ts-ignore: decorator
-@inline export function setWriteTable(v: u32): void { store<u32>(cpuBase, v, 1084); }
-export const OFFSET_fetchTable: usize = 1088;
+@inline export function setReadTable(v: u32): void { store<u32>(cpuBase, v, 1112); }
+export const OFFSET_writeTable: usize = 1116;
 // @ts-ignore: decorator
-@inline export function fetchTable(): u32 { return load<u32>(cpuBase, 1088); }
+@inline export function writeTable(): u32 { return load<u32>(cpuBase, 1116); }
 // @ts-ignore: decorator
-@inline export function setFetchTable(v: u32): void { store<u32>(cpuBase, v, 1088); }
-export const OFFSET_space: usize = 1092;
+@inline export function setWriteTable(v: u32): void { store<u32>(cpuBase, v, 1116); }
+export const OFFSET_fetchTable: usize = 1120;
 // @ts-ignore: decorator
-@inline export function space(): u32 { return load<u32>(cpuBase, 1092); }
+@inline export function fetchTable(): u32 { return load<u32>(cpuBase, 1120); }
 // @ts-ignore: decorator
-@inline export function setSpace(v: u32): void { store<u32>(cpuBase, v, 1092); }
-export const OFFSET_scratch: usize = 1096;
+@inline export function setFetchTable(v: u32): void { store<u32>(cpuBase, v, 1120); }
+export const OFFSET_space: usize = 1124;
 // @ts-ignore: decorator
-@inline export function scratch(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1096); }
+@inline export function space(): u32 { return load<u32>(cpuBase, 1124); }
 // @ts-ignore: decorator
-@inline export function setScratch(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1096); }
-export const OFFSET_statFills: usize = 1160;
+@inline export function setSpace(v: u32): void { store<u32>(cpuBase, v, 1124); }
+export const OFFSET_scratch: usize = 1128;
 // @ts-ignore: decorator
-@inline export function statFills(): u64 { return load<u64>(cpuBase, 1160); }
+@inline export function scratch(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1128); }
 // @ts-ignore: decorator
-@inline export function setStatFills(v: u64): void { store<u64>(cpuBase, v, 1160); }
-export const OFFSET_statSlowReads: usize = 1168;
+@inline export function setScratch(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1128); }
+export const OFFSET_statFills: usize = 1192;
 // @ts-ignore: decorator
-@inline export function statSlowReads(): u64 { return load<u64>(cpuBase, 1168); }
+@inline export function statFills(): u64 { return load<u64>(cpuBase, 1192); }
 // @ts-ignore: decorator
-@inline export function setStatSlowReads(v: u64): void { store<u64>(cpuBase, v, 1168); }
-export const OFFSET_statSlowWrites: usize = 1176;
+@inline export function setStatFills(v: u64): void { store<u64>(cpuBase, v, 1192); }
+export const OFFSET_statSlowReads: usize = 1200;
 // @ts-ignore: decorator
-@inline export function statSlowWrites(): u64 { return load<u64>(cpuBase, 1176); }
+@inline export function statSlowReads(): u64 { return load<u64>(cpuBase, 1200); }
 // @ts-ignore: decorator
-@inline export function setStatSlowWrites(v: u64): void { store<u64>(cpuBase, v, 1176); }
-export const OFFSET_statFaults: usize = 1184;
+@inline export function setStatSlowReads(v: u64): void { store<u64>(cpuBase, v, 1200); }
+export const OFFSET_statSlowWrites: usize = 1208;
 // @ts-ignore: decorator
-@inline export function statFaults(): u64 { return load<u64>(cpuBase, 1184); }
+@inline export function statSlowWrites(): u64 { return load<u64>(cpuBase, 1208); }
 // @ts-ignore: decorator
-@inline export function setStatFaults(v: u64): void { store<u64>(cpuBase, v, 1184); }
-export const OFFSET_statInterrupts: usize = 1192;
+@inline export function setStatSlowWrites(v: u64): void { store<u64>(cpuBase, v, 1208); }
+export const OFFSET_statFaults: usize = 1216;
 // @ts-ignore: decorator
-@inline export function statInterrupts(): u64 { return load<u64>(cpuBase, 1192); }
+@inline export function statFaults(): u64 { return load<u64>(cpuBase, 1216); }
 // @ts-ignore: decorator
-@inline export function setStatInterrupts(v: u64): void { store<u64>(cpuBase, v, 1192); }
-export const OFFSET_statBlocks: usize = 1200;
+@inline export function setStatFaults(v: u64): void { store<u64>(cpuBase, v, 1216); }
+export const OFFSET_statInterrupts: usize = 1224;
 // @ts-ignore: decorator
-@inline export function statBlocks(): u64 { return load<u64>(cpuBase, 1200); }
+@inline export function statInterrupts(): u64 { return load<u64>(cpuBase, 1224); }
 // @ts-ignore: decorator
-@inline export function setStatBlocks(v: u64): void { store<u64>(cpuBase, v, 1200); }
-export const OFFSET_statJumpMisses: usize = 1208;
+@inline export function setStatInterrupts(v: u64): void { store<u64>(cpuBase, v, 1224); }
+export const OFFSET_statBlocks: usize = 1232;
 // @ts-ignore: decorator
-@inline export function statJumpMisses(): u64 { return load<u64>(cpuBase, 1208); }
+@inline export function statBlocks(): u64 { return load<u64>(cpuBase, 1232); }
 // @ts-ignore: decorator
-@inline export function setStatJumpMisses(v: u64): void { store<u64>(cpuBase, v, 1208); }
-export const OFFSET_statSpaceSwitches: usize = 1216;
+@inline export function setStatBlocks(v: u64): void { store<u64>(cpuBase, v, 1232); }
+export const OFFSET_statJumpMisses: usize = 1240;
 // @ts-ignore: decorator
-@inline export function statSpaceSwitches(): u64 { return load<u64>(cpuBase, 1216); }
+@inline export function statJumpMisses(): u64 { return load<u64>(cpuBase, 1240); }
 // @ts-ignore: decorator
-@inline export function setStatSpaceSwitches(v: u64): void { store<u64>(cpuBase, v, 1216); }
-export const OFFSET_statInterpreted: usize = 1224;
+@inline export function setStatJumpMisses(v: u64): void { store<u64>(cpuBase, v, 1240); }
+export const OFFSET_statSpaceSwitches: usize = 1248;
 // @ts-ignore: decorator
-@inline export function statInterpreted(): u64 { return load<u64>(cpuBase, 1224); }
+@inline export function statSpaceSwitches(): u64 { return load<u64>(cpuBase, 1248); }
 // @ts-ignore: decorator
-@inline export function setStatInterpreted(v: u64): void { store<u64>(cpuBase, v, 1224); }
-export const OFFSET_fpuSignificand: usize = 1232;
+@inline export function setStatSpaceSwitches(v: u64): void { store<u64>(cpuBase, v, 1248); }
+export const OFFSET_statInterpreted: usize = 1256;
 // @ts-ignore: decorator
-@inline export function fpuSignificand(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1232); }
+@inline export function statInterpreted(): u64 { return load<u64>(cpuBase, 1256); }
 // @ts-ignore: decorator
-@inline export function setFpuSignificand(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1232); }
-export const OFFSET_fpuExponent: usize = 1296;
+@inline export function setStatInterpreted(v: u64): void { store<u64>(cpuBase, v, 1256); }
+export const OFFSET_fpuSignificand: usize = 1264;
 // @ts-ignore: decorator
-@inline export function fpuExponent(i: u32): u16 { return load<u16>(cpuBase + (<usize>i << 1), 1296); }
+@inline export function fpuSignificand(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1264); }
 // @ts-ignore: decorator
-@inline export function setFpuExponent(i: u32, v: u16): void { store<u16>(cpuBase + (<usize>i << 1), v, 1296); }
-export const OFFSET_fpuControl: usize = 1312;
+@inline export function setFpuSignificand(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1264); }
+export const OFFSET_fpuExponent: usize = 1328;
 // @ts-ignore: decorator
-@inline export function fpuControl(): u32 { return load<u32>(cpuBase, 1312); }
+@inline export function fpuExponent(i: u32): u16 { return load<u16>(cpuBase + (<usize>i << 1), 1328); }
 // @ts-ignore: decorator
-@inline export function setFpuControl(v: u32): void { store<u32>(cpuBase, v, 1312); }
-export const OFFSET_fpuStatus: usize = 1316;
+@inline export function setFpuExponent(i: u32, v: u16): void { store<u16>(cpuBase + (<usize>i << 1), v, 1328); }
+export const OFFSET_fpuControl: usize = 1344;
 // @ts-ignore: decorator
-@inline export function fpuStatus(): u32 { return load<u32>(cpuBase, 1316); }
+@inline export function fpuControl(): u32 { return load<u32>(cpuBase, 1344); }
 // @ts-ignore: decorator
-@inline export function setFpuStatus(v: u32): void { store<u32>(cpuBase, v, 1316); }
-export const OFFSET_fpuTag: usize = 1320;
+@inline export function setFpuControl(v: u32): void { store<u32>(cpuBase, v, 1344); }
+export const OFFSET_fpuStatus: usize = 1348;
 // @ts-ignore: decorator
-@inline export function fpuTag(): u32 { return load<u32>(cpuBase, 1320); }
+@inline export function fpuStatus(): u32 { return load<u32>(cpuBase, 1348); }
 // @ts-ignore: decorator
-@inline export function setFpuTag(v: u32): void { store<u32>(cpuBase, v, 1320); }
-export const OFFSET_fpuLastOpcode: usize = 1324;
+@inline export function setFpuStatus(v: u32): void { store<u32>(cpuBase, v, 1348); }
+export const OFFSET_fpuTag: usize = 1352;
 // @ts-ignore: decorator
-@inline export function fpuLastOpcode(): u32 { return load<u32>(cpuBase, 1324); }
+@inline export function fpuTag(): u32 { return load<u32>(cpuBase, 1352); }
 // @ts-ignore: decorator
-@inline export function setFpuLastOpcode(v: u32): void { store<u32>(cpuBase, v, 1324); }
-export const OFFSET_fpuLastIp: usize = 1328;
+@inline export function setFpuTag(v: u32): void { store<u32>(cpuBase, v, 1352); }
+export const OFFSET_fpuLastOpcode: usize = 1356;
 // @ts-ignore: decorator
-@inline export function fpuLastIp(): u64 { return load<u64>(cpuBase, 1328); }
+@inline export function fpuLastOpcode(): u32 { return load<u32>(cpuBase, 1356); }
 // @ts-ignore: decorator
-@inline export function setFpuLastIp(v: u64): void { store<u64>(cpuBase, v, 1328); }
-export const OFFSET_fpuLastDp: usize = 1336;
+@inline export function setFpuLastOpcode(v: u32): void { store<u32>(cpuBase, v, 1356); }
+export const OFFSET_fpuLastIp: usize = 1360;
 // @ts-ignore: decorator
-@inline export function fpuLastDp(): u64 { return load<u64>(cpuBase, 1336); }
+@inline export function fpuLastIp(): u64 { return load<u64>(cpuBase, 1360); }
 // @ts-ignore: decorator
-@inline export function setFpuLastDp(v: u64): void { store<u64>(cpuBase, v, 1336); }
-export const OFFSET_fpuLastCs: usize = 1344;
+@inline export function setFpuLastIp(v: u64): void { store<u64>(cpuBase, v, 1360); }
+export const OFFSET_fpuLastDp: usize = 1368;
 // @ts-ignore: decorator
-@inline export function fpuLastCs(): u32 { return load<u32>(cpuBase, 1344); }
+@inline export function fpuLastDp(): u64 { return load<u64>(cpuBase, 1368); }
 // @ts-ignore: decorator
-@inline export function setFpuLastCs(v: u32): void { store<u32>(cpuBase, v, 1344); }
-export const OFFSET_fpuLastDs: usize = 1348;
+@inline export function setFpuLastDp(v: u64): void { store<u64>(cpuBase, v, 1368); }
+export const OFFSET_fpuLastCs: usize = 1376;
 // @ts-ignore: decorator
-@inline export function fpuLastDs(): u32 { return load<u32>(cpuBase, 1348); }
+@inline export function fpuLastCs(): u32 { return load<u32>(cpuBase, 1376); }
 // @ts-ignore: decorator
-@inline export function setFpuLastDs(v: u32): void { store<u32>(cpuBase, v, 1348); }
-export const OFFSET_mxcsr: usize = 1352;
+@inline export function setFpuLastCs(v: u32): void { store<u32>(cpuBase, v, 1376); }
+export const OFFSET_fpuLastDs: usize = 1380;
 // @ts-ignore: decorator
-@inline export function mxcsr(): u32 { return load<u32>(cpuBase, 1352); }
+@inline export function fpuLastDs(): u32 { return load<u32>(cpuBase, 1380); }
 // @ts-ignore: decorator
-@inline export function setMxcsr(v: u32): void { store<u32>(cpuBase, v, 1352); }
-export const OFFSET_mxcsrPad: usize = 1356;
+@inline export function setFpuLastDs(v: u32): void { store<u32>(cpuBase, v, 1380); }
+export const OFFSET_mxcsr: usize = 1384;
 // @ts-ignore: decorator
-@inline export function mxcsrPad(i: u32): u32 { return load<u32>(cpuBase + (<usize>i << 2), 1356); }
+@inline export function mxcsr(): u32 { return load<u32>(cpuBase, 1384); }
 // @ts-ignore: decorator
-@inline export function setMxcsrPad(i: u32, v: u32): void { store<u32>(cpuBase + (<usize>i << 2), v, 1356); }
-export const OFFSET_xmm: usize = 1376;
+@inline export function setMxcsr(v: u32): void { store<u32>(cpuBase, v, 1384); }
+export const OFFSET_mxcsrPad: usize = 1388;
 // @ts-ignore: decorator
-@inline export function xmm(i: u32): v128 { return load<v128>(cpuBase + (<usize>i << 4), 1376); }
+@inline export function mxcsrPad(i: u32): u32 { return load<u32>(cpuBase + (<usize>i << 2), 1388); }
 // @ts-ignore: decorator
-@inline export function setXmm(i: u32, v: v128): void { store<v128>(cpuBase + (<usize>i << 4), v, 1376); }
-export const OFFSET_xmmScratch: usize = 1632;
+@inline export function setMxcsrPad(i: u32, v: u32): void { store<u32>(cpuBase + (<usize>i << 2), v, 1388); }
+export const OFFSET_xmm: usize = 1408;
 // @ts-ignore: decorator
-@inline export function xmmScratch(i: u32): v128 { return load<v128>(cpuBase + (<usize>i << 4), 1632); }
+@inline export function xmm(i: u32): v128 { return load<v128>(cpuBase + (<usize>i << 4), 1408); }
 // @ts-ignore: decorator
-@inline export function setXmmScratch(i: u32, v: v128): void { store<v128>(cpuBase + (<usize>i << 4), v, 1632); }
+@inline export function setXmm(i: u32, v: v128): void { store<v128>(cpuBase + (<usize>i << 4), v, 1408); }
+export const OFFSET_xmmScratch: usize = 1664;
+// @ts-ignore: decorator
+@inline export function xmmScratch(i: u32): v128 { return load<v128>(cpuBase + (<usize>i << 4), 1664); }
+// @ts-ignore: decorator
+@inline export function setXmmScratch(i: u32, v: v128): void { store<v128>(cpuBase + (<usize>i << 4), v, 1664); }

@@ -60,7 +60,7 @@ import {
   updateMode,
   updateModeKey,
 } from './mode';
-import { checkPageDirectoryPointers } from './page-directory-pointers';
+import { loadPageDirectoryPointers } from './page-directory-pointers';
 
 const CR0_DEFINED: u64 =
   CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
@@ -112,7 +112,7 @@ function writeCr0(raw: u64): void {
   }
   const legacyPae = pagingOn && (cr4() & CR4_PAE) != 0 && (efer() & EFER_LME) == 0;
   if (legacyPae && (changed & (CR0_PG | CR0_CD | CR0_NW)) != 0) {
-    if (!checkPageDirectoryPointers(cr3())) return;
+    if (!loadPageDirectoryPointers(cr3())) return;
   }
   setCr0(value);
   if ((changed & CR0_PG) != 0) {
@@ -124,6 +124,8 @@ function writeCr0(raw: u64): void {
   if ((changed & (CR0_PG | CR0_WP)) != 0) {
     switchSpace();
     flushAll();
+  } else if (legacyPae && (changed & (CR0_CD | CR0_NW)) != 0) {
+    switchSpace();
   }
 }
 
@@ -147,7 +149,7 @@ function writeCr3(raw: u64): void {
   }
   const legacy = (efer() & EFER_LMA) == 0;
   if (legacy && (cr0() & CR0_PG) != 0 && (cr4() & CR4_PAE) != 0) {
-    if (!checkPageDirectoryPointers(value)) return;
+    if (!loadPageDirectoryPointers(value)) return;
   }
   setCr3(value);
   if ((cr0() & CR0_PG) == 0) return;
@@ -171,7 +173,7 @@ function writeCr4(value: u64): void {
   const paging = (cr0() & CR0_PG) != 0;
   if (paging && !long && (value & CR4_PAE) != 0) {
     const reloads = (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) != 0;
-    if (reloads && !checkPageDirectoryPointers(cr3())) return;
+    if (reloads && !loadPageDirectoryPointers(cr3())) return;
   }
   setCr4(value);
   updateModeKey();
@@ -180,6 +182,7 @@ function writeCr4(value: u64): void {
     switchSpace();
     flushAll();
   } else if ((changed & (CR4_PGE | CR4_PCIDE)) != 0) {
+    if (!long) switchSpace();
     flushNonGlobal();
   }
 }

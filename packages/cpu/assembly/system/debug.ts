@@ -5,15 +5,20 @@ import {
   setDebugPending,
   setDr,
   setMsrDebugCtl,
+  setNextRip,
+  setSystemFlags,
+  modeKey,
   msrDebugCtl,
   rip,
   segEffBase,
   systemFlags,
   EFLAGS_RF,
   EFLAGS_TF,
+  MODE_SINGLE_STEP,
   SREG_CS,
 } from '../generated/layout';
 import { DB, GP, raise, raiseNoError, UD } from '../fault';
+import { dropLinear } from '../paging';
 import { CR4_DE, requireSupervisor, updatePrivilege } from './mode';
 
 // [SDM] vol. 3B §18.2: DR6 and DR7.
@@ -29,7 +34,9 @@ const DR7_WRITABLE: u64 = 0xffff_23ff;
 export const DR7_LOCAL: u64 = 0x155;
 
 const EXECUTE: u32 = 0;
-const WRITE: u32 = 1;
+/** Kinds of data access as checkDataBreakpoints() takes them: a R/W field meets those in it. */
+export const WATCH_WRITE: u32 = 1;
+export const WATCH_READ: u32 = 3;
 const IO: u32 = 2;
 
 /** The checks of MOV to and from debug registers; the register meant, or 8 after a fault. */
@@ -63,22 +70,54 @@ export function writeDr(index: u32, value: u64): void {
   }
   if (register == 6) setDr(6, (value & DR6_WRITABLE) | DR6_FIXED);
   else if (register == 7) writeDebugControl(value);
-  else setDr(register, value);
+  else {
+    setDr(register, value);
+    unmapWatchedPages();
+  }
 }
 
 /** Sets DR7 and the single-step mode that follows from it. */
 export function writeDebugControl(value: u64): void {
   setDr(7, (value & DR7_WRITABLE) | DR7_FIXED);
+  unmapWatchedPages();
   updatePrivilege();
 }
 
-/** What every #DB does before its handler: DR7.GD and last-branch recording go off. */
+/** Whether breakpoint `index` is enabled, and for data. */
+// @ts-ignore: decorator
+@inline
+function watchesData(index: u32): bool {
+  const control = <u32>dr(7);
+  return ((control >> (index * 2)) & 3) != 0 && ((control >> (16 + index * 4)) & 1) != 0;
+}
+
+/** Pages with a data breakpoint leave the shadow tables: all accesses to them take the slow path. */
+function unmapWatchedPages(): void {
+  for (let index: u32 = 0; index < 4; index++) {
+    if (watchesData(index)) dropLinear(dr(index));
+  }
+}
+
+/** Whether a page must not enter the shadow tables. No breakpoint reaches beyond its page. */
+export function isWatched(linear: u64): bool {
+  if ((dr(7) & 0xff) == 0) return false;
+  for (let index: u32 = 0; index < 4; index++) {
+    if (watchesData(index) && dr(index) >> 12 == linear >> 12) return true;
+  }
+  return false;
+}
+
+/**
+ * What every #DB does before its handler: it tells what MOV SS held back, and DR7.GD and
+ * last-branch recording go off.
+ */
 export function enterDebugHandler(): void {
+  setDr(6, dr(6) | debugPending());
+  setDebugPending(0);
   setDr(7, dr(7) & ~DR7_GD);
   setMsrDebugCtl(msrDebugCtl() & ~(<u64>1));
 }
 
-/** A read-write breakpoint (3) meets writes (1) and, asked for as 3, reads. */
 // @ts-ignore: decorator
 @inline
 function matches(type: u32, kind: u32): bool {
@@ -122,18 +161,45 @@ export function checkInstructionBreakpoint(): bool {
   return true;
 }
 
-/** After a data access in single-step mode: notes the #DB trap due at the instruction's end. */
-export function checkDataBreakpoints(linear: u64, size: u32, write: u32): void {
-  if ((dr(7) & 0xff) == 0) return;
-  const hits = findBreakpoints(linear, size, write != 0 ? WRITE : 3);
+/** After a data access on the slow path: notes the #DB trap due at the instruction's end. */
+// @ts-ignore: decorator
+@inline
+export function checkDataBreakpoints(linear: u64, size: u32, kind: u32): void {
+  if ((dr(7) & 0xff) != 0) noteBreakpoints(linear, size, kind);
+}
+
+function noteBreakpoints(address: u64, size: u32, kind: u32): void {
+  const hits = findBreakpoints(address, size, kind);
   if (hits != 0) setDebugPending(debugPending() | hits);
 }
 
 /** The same for a port, [SDM] vol. 3B §18.2.4 (only with CR4.DE). */
 export function checkPortBreakpoints(port: u32, size: u32): void {
-  if ((dr(7) & 0xff) == 0) return;
-  const hits = findBreakpoints(port, size, IO);
-  if (hits != 0) setDebugPending(debugPending() | hits);
+  if ((dr(7) & 0xff) != 0) noteBreakpoints(port, size, IO);
+}
+
+/** Whether traps may be due after single instructions and iterations of repeated ones. */
+// @ts-ignore: decorator
+@inline
+export function isStepping(): bool {
+  return (modeKey() & MODE_SINGLE_STEP) != 0;
+}
+
+/**
+ * A repeated string instruction stops between two iterations, to go on at its own address. RF lets
+ * it do so without another instruction breakpoint, [SDM] vol. 3B §18.3.1.1.
+ */
+export function resumeHere(): void {
+  setNextRip(rip());
+  if (isStepping()) setSystemFlags(systemFlags() | EFLAGS_RF);
+}
+
+/**
+ * After a transfer that may have loaded RF: where no breakpoint is enabled it has no effect, and
+ * nothing would clear it at the end of the next instruction.
+ */
+export function dropIdleResumeFlag(): void {
+  if (!isStepping()) setSystemFlags(systemFlags() & ~EFLAGS_RF);
 }
 
 let stepSuppressed: bool = false;

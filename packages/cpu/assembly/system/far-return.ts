@@ -55,6 +55,7 @@ import {
 } from './descriptors';
 import { writeParagraphCode } from './far-transfer';
 import { nextRip } from '../generated/layout';
+import { dropIdleResumeFlag } from './debug';
 import {
   CR4_VME,
   hasParagraphs,
@@ -212,6 +213,11 @@ function restoreFlags(flags: u32, size: u32): void {
 export function interruptReturn(size: u32): void {
   // NMIs are let in even when the instruction faults, [SDM] vol. 3A §6.7.1.
   setNmiMasked(0);
+  returnFromInterrupt(size);
+  dropIdleResumeFlag();
+}
+
+function returnFromInterrupt(size: u32): void {
   if (hasParagraphs()) {
     returnParagraph(size);
     return;

@@ -1,6 +1,7 @@
 import {
   cpl,
   cr0,
+  debugPending,
   efer,
   gpr,
   msrLstar,
@@ -11,19 +12,21 @@ import {
   msrSysenterEsp,
   nextRip,
   setCpl,
+  setDebugPending,
   setGpr,
   setNextRip,
   setSystemFlags,
   systemFlags,
   EFLAGS_IF,
   EFLAGS_RF,
+  EFLAGS_TF,
   EFLAGS_VM,
   SREG_CS,
   SREG_SS,
 } from '../generated/layout';
 import { GP, raise, raiseNoError, UD } from '../fault';
 import { readFlags, writeFlags } from '../flags';
-import { suppressSingleStep } from './debug';
+import { DR6_BS, suppressSingleStep } from './debug';
 import { writeFlatSegment } from './descriptors';
 import {
   CR0_PE,
@@ -91,6 +94,8 @@ export function sysretInstruction(size: u32): void {
   setSystemFlags(systemFlags() & ~(EFLAGS_RF | EFLAGS_VM));
   setCpl(3);
   setNextRip(target);
+  // Unlike after IRET, the trap of a TF that was just set comes before the next instruction.
+  if ((systemFlags() & EFLAGS_TF) != 0) setDebugPending(debugPending() | DR6_BS);
   if (wide) updatePrivilege();
   else updateMode();
 }

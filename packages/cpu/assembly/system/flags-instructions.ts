@@ -13,6 +13,7 @@ import {
   EFLAGS_VIF,
   EFLAGS_VIP,
   EFLAGS_VM,
+  INHIBIT_INTERRUPTS,
   MODE_REAL,
   MODE_VIRTUAL_8086,
 } from '../generated/layout';
@@ -57,7 +58,7 @@ export function cli(): void {
 /** STI: interrupts stay off until the end of the next instruction. [SDM] vol. 2B "STI". */
 export function sti(): void {
   if (ownsInterrupts()) {
-    if ((systemFlags() & EFLAGS_IF) == 0) setInhibitInterrupts(1);
+    if ((systemFlags() & EFLAGS_IF) == 0) setInhibitInterrupts(INHIBIT_INTERRUPTS);
     setSystemFlags(systemFlags() | EFLAGS_IF);
   } else if (hasVirtualInterrupts() && (systemFlags() & EFLAGS_VIP) == 0) {
     setSystemFlags(systemFlags() | EFLAGS_VIF);

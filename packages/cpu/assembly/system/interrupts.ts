@@ -1,6 +1,5 @@
 import {
   dr,
-  debugPending,
   exitReason,
   faultError,
   faultHasError,
@@ -12,7 +11,6 @@ import {
   segBase,
   segLimit,
   segSelector,
-  setDebugPending,
   setDeliveryDepth,
   setDeliveryVector,
   setDr,
@@ -104,10 +102,7 @@ export function deliverNmi(): void {
 
 /** Delivers the #DB trap that `debugPending` collected during the last instruction. */
 export function deliverDebug(): void {
-  const hits = debugPending();
-  setDebugPending(0);
-  if (hits == 0) return;
-  setDr(6, (dr(6) & ~(<u64>15)) | hits);
+  setDr(6, dr(6) & ~(<u64>15));
   enterDebugHandler();
   deliverEvent(DB);
 }

@@ -3,12 +3,10 @@ import {
   gpr,
   modeKey,
   pending,
-  rip,
   segAttr,
   segBase,
   segLimit,
   setGpr,
-  setNextRip,
   systemFlags,
   EFLAGS_DF,
   MODE_REAL,
@@ -19,7 +17,7 @@ import {
 import { faulted, GP, raise } from '../fault';
 import { ioRead, ioWrite } from '../imports';
 import { probeWriteCurrent, read16, read32, read8, write16, write32, write8 } from '../memory';
-import { checkPortBreakpoints } from './debug';
+import { checkPortBreakpoints, isStepping, resumeHere } from './debug';
 import { tableAddress } from './mode';
 import { linearAddress } from './segmentation';
 import { sysRead16 } from './supervisor-memory';
@@ -87,8 +85,8 @@ function continues(mask: u64): bool {
   const left = (gpr(RCX) - 1) & mask;
   setAddressRegister(RCX, left, mask);
   if (left == 0) return false;
-  if (pending() == 0) return true;
-  setNextRip(rip());
+  if (pending() == 0 && !isStepping()) return true;
+  resumeHere();
   return false;
 }
 

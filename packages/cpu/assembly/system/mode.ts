@@ -158,9 +158,7 @@ function privilegeBits(): u32 {
   let bits: u32 = 0;
   if (cpl() == 3) {
     bits |= MODE_USER;
-    if ((flags & EFLAGS_AC) != 0 && (cr0() & CR0_AM) != 0) {
-      bits |= MODE_ALIGNMENT | MODE_SINGLE_STEP;
-    }
+    if ((flags & EFLAGS_AC) != 0 && (cr0() & CR0_AM) != 0) bits |= MODE_ALIGNMENT;
   } else if ((flags & EFLAGS_AC) != 0 && (cr4() & CR4_SMAP) != 0) {
     bits |= MODE_SMAP_OVERRIDE;
   }

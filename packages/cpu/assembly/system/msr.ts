@@ -101,8 +101,11 @@ const CAPABILITIES: u64 = 0x4000_0000_0d10_e17b;
 const SPEC_CTRL_DEFINED: u64 = 7;
 /** Fast strings, BTS and PEBS unavailable, MONITOR. */
 export const MISC_ENABLE_RESET: u64 = 0x0004_1801;
-/** What software may toggle: fast strings, thermal control, MONITOR, CPUID limit, TM, XD. */
-const MISC_ENABLE_WRITABLE: u64 = 0x0000_0004_0044_0009;
+/**
+ * What software may toggle: fast strings, thermal control, SpeedStep, MONITOR, CPUID limit, xTPR
+ * messages and XD.
+ */
+const MISC_ENABLE_WRITABLE: u64 = 0x0000_0004_00c5_0009;
 /** Ratio 10 of a 100 MHz clock, the frequency that CPUID 0x16 tells. */
 const RATIO: u64 = 10;
 /** LBR and BTF. */
@@ -212,8 +215,7 @@ function writeMsr(index: u32, value: u64): bool {
       writeTimeStamp(value);
       return true;
     case TSC_ADJUST:
-      setTscOffset(tscOffset() + value - msrTscAdjust());
-      setMsrTscAdjust(value);
+      moveTimeStamp(value - msrTscAdjust());
       return true;
     case EFER:
       return writeEfer(value);
@@ -305,9 +307,14 @@ function readTimeStamp(): u64 {
 
 /** A write to the counter moves IA32_TSC_ADJUST along, [SDM] vol. 3B §18.17.3. */
 function writeTimeStamp(value: u64): void {
-  const step = value - readTimeStamp();
+  moveTimeStamp(value - readTimeStamp());
+}
+
+/** The deadline stays where it is in guest time: armed anew, its timer is set by the new time. */
+function moveTimeStamp(step: u64): void {
   setTscOffset(tscOffset() + step);
   setMsrTscAdjust(msrTscAdjust() + step);
+  if (readApicMsr(TSC_DEADLINE) != 0 && msrValue() != 0) writeApicMsr(TSC_DEADLINE);
 }
 
 /** RDTSC. */

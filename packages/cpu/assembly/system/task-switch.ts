@@ -38,7 +38,7 @@ import { faulted, GP, NP, raise, TS } from '../fault';
 import { writeFlags } from '../flags';
 import { probeWrite } from '../memory';
 import { switchSpace } from '../paging';
-import { DR6_BT, DR7_LOCAL, writeDebugControl } from './debug';
+import { DR6_BT, DR7_LOCAL, dropIdleResumeFlag, writeDebugControl } from './debug';
 import {
   address,
   attrDpl,
@@ -62,7 +62,7 @@ import {
 } from './descriptors';
 import { CR0_PG, CR0_TS, CR4_PAE, tableAddress, updateMode } from './mode';
 import { cr4 } from '../generated/layout';
-import { checkPageDirectoryPointers } from './page-directory-pointers';
+import { loadPageDirectoryPointers } from './page-directory-pointers';
 import { checkDataSegment, writeSystemSegment } from './segmentation';
 import { commitStack, openStack, push } from './stack';
 import { sysRead16, sysRead32, sysWrite16, sysWrite32, sysWrite8 } from './supervisor-memory';
@@ -112,7 +112,7 @@ export function switchTask(
   if (!nests && !probeWrite(oldDescriptor + 5, 1, false)) return;
   if (source != TASK_IRET && !probeWrite(descriptor + 5, 1, false)) return;
   if ((cr0() & CR0_PG) != 0 && newWide && (cr4() & CR4_PAE) != 0) {
-    if (!checkPageDirectoryPointers(newCr3)) return;
+    if (!loadPageDirectoryPointers(newCr3)) return;
   }
 
   if (!nests) sysWrite8(oldDescriptor + 5, (segAttr(SREG_TR) & 0xff & ~BUSY));
@@ -127,6 +127,7 @@ export function switchTask(
   loadTask(newWide);
   loadTaskSegments(ext);
   updateMode();
+  dropIdleResumeFlag();
   if (faulted()) return;
   if (newTrap != 0) setDebugPending(debugPending() | DR6_BT);
   if (hasError) {

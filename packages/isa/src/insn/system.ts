@@ -144,9 +144,13 @@ const SYSRET = insn('sysret', SYSTEM, (s) =>
 const MONITOR = insn('monitor', SYSTEM, (s) => {
   s.system('monitor', [s.add(s.segmentBase(), s.and(s.readRegister(0, 64), s.addressMask()))]);
 });
-const CLFLUSH = insn('clflush', { noFault: false }, (s, [place]) => {
-  s.callFaulting('touch', [s.linear(place, 1)], 32);
-});
+/** No cache holds a line that could be written back: these fault as a read of one byte does. */
+const cacheLine = (name: string) =>
+  insn(name, { noFault: false }, (s, [place]) => {
+    s.callFaulting('touch', [s.linear(place, 1)], 32);
+  });
+/** PCOMMIT: stores to persistent memory are accepted as they are made. [ISE] 319433-024 ch. 10. */
+const PCOMMIT = insn('pcommit', { noFault: true }, () => {});
 const FENCE = insn('fence', { noFault: true }, () => {});
 /** STAC and CLAC choose other shadow tables, so they end the block. */
 const STAC = insn('stac', SYSTEM, (s) => s.system('stac', []));
@@ -242,8 +246,10 @@ export const system = table({
   '0F 34': [plain('sysenter'), ''],
   '0F 35': [SYSEXIT, ''],
   '0F A2': [CPUID, ''],
-  'NP 0F AE /7m': [CLFLUSH, 'Mb'],
-  '66 0F AE /7m': [CLFLUSH, 'Mb'],
+  'NP 0F AE /7m': [cacheLine('clflush'), 'Mb'],
+  '66 0F AE /7m': [cacheLine('clflushopt'), 'Mb'],
+  '66 0F AE /6m': [cacheLine('clwb'), 'Mb'],
+  '66 0F AE =F8': [PCOMMIT, ''],
   'NP 0F AE /5r': [FENCE, 'Rd'],
   'NP 0F AE /6r': [FENCE, 'Rd'],
   'NP 0F AE /7r': [FENCE, 'Rd'],

@@ -1,0 +1,92 @@
+import { damaged } from '../errors.ts';
+import type { HostFile } from '../file/host-file.ts';
+import type { DiskImage } from '../image.ts';
+import { RawImage } from '../raw/raw-image.ts';
+import { checkEntries, type Region, readEntries } from './block-table.ts';
+import { DISK_TYPE, encodeFooter, type VhdFooter } from './footer.ts';
+import { type Footers, readFooters } from './footers.ts';
+import { diskSizeOf } from './geometry.ts';
+import { HEADER, readHeader, type SparseLayout, tableBytesOf, type VhdHeader } from './header.ts';
+import { locatorRegions } from './locators.ts';
+import { SparseVhd } from './sparse-image.ts';
+
+/** How long a new block may stay out of the file's table when the guest never flushes. */
+const SETTLE_AFTER_MS = 1000;
+
+/** How a VHD is opened. */
+export interface OpenVhdOptions {
+  /** Opens what a differencing disk is based on, or throws. */
+  readonly openParent: (footer: VhdFooter, header: VhdHeader) => Promise<DiskImage>;
+  readonly settleAfterMs?: number;
+}
+
+/** An opened VHD, and what it says of itself. */
+export interface OpenedVhd {
+  readonly image: DiskImage;
+  readonly footer: VhdFooter;
+}
+
+/**
+ * Opens a VHD of any kind in an open file, which is closed with the image (or by the caller when
+ * this throws). What a cut growth left behind the last block is tidied up if the file is writable.
+ */
+export async function openVhd(file: HostFile, options: OpenVhdOptions): Promise<OpenedVhd> {
+  const footers = await readFooters(file);
+  const { footer } = footers;
+  const sizeBytes = diskSizeOf(footer);
+  if (footer.diskType === DISK_TYPE.FIXED) {
+    const { offset } = footers.tail;
+    if (offset < footer.currentSize) {
+      throw damaged({
+        path: file.path,
+        offset,
+        what: 'place of the footer',
+        found: offset,
+        expected: `at least ${footer.currentSize}, the size of the disk`,
+      });
+    }
+    return { image: new RawImage(file, sizeBytes, sizeBytes), footer };
+  }
+  const { header, layout } = await readHeader(file, footer, footers.fileBytes);
+  const entries = await readEntries(file, layout);
+  const parts = fixedParts(file.path, layout, header);
+  const tail = tailRegion(footers);
+  const found = checkEntries(file.path, layout, entries, [...parts, ...tail], footers.fileBytes);
+  const footerBytes = encodeFooter(footer);
+  if (tail.length === 0 && !file.isReadOnly) {
+    await file.truncate(found.end);
+    await file.write(found.end, [footerBytes]);
+  }
+  const isDifferencing = footer.diskType === DISK_TYPE.DIFFERENCING;
+  const parent = isDifferencing ? await options.openParent(footer, header) : undefined;
+  const image = new SparseVhd({
+    file,
+    layout,
+    footerBytes,
+    sizeBytes,
+    entries,
+    gaps: found.gaps,
+    end: found.end,
+    parent,
+    settleAfterMs: options.settleAfterMs ?? SETTLE_AFTER_MS,
+  });
+  return { image, footer };
+}
+
+/** What lies in the file beside the blocks and the last footer. */
+export function fixedParts(path: string, layout: SparseLayout, header: VhdHeader): Region[] {
+  const { headerOffset, tableOffset, blockCount } = layout;
+  return [
+    { start: 0, end: 512, what: 'first footer' },
+    { start: headerOffset, end: headerOffset + HEADER.sizeBytes, what: 'header' },
+    { start: tableOffset, end: tableOffset + tableBytesOf(blockCount), what: 'table' },
+    ...locatorRegions(path, header),
+  ];
+}
+
+/** The last footer's place, when it is where growth can go on from. */
+function tailRegion({ footer, tail }: Footers): Region[] {
+  const isOurs = tail.footer?.uniqueId.equals(footer.uniqueId) === true;
+  if (!isOurs || tail.offset % 512 !== 0) return [];
+  return [{ start: tail.offset, end: tail.offset, what: 'last footer' }];
+}
