@@ -9,7 +9,7 @@ import {
   type Size,
   type Value,
 } from '@umbra/isa';
-import { Builder, type PendingFlags } from './builder.ts';
+import { Builder, type CodeTarget, type PendingFlags } from './builder.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import { ACCESS_STACK, RECORD, SREG, STATUS } from './state-layout.ts';
@@ -65,8 +65,8 @@ export class HandlerBuilder extends Builder {
   #ended = false;
   #isSystem = false;
 
-  constructor(options: { module: ModuleBuilder; cpuBase: number; mode: HandlerMode }) {
-    super({ module: options.module, cpuBase: options.cpuBase, wide: true, firstLocal: PARAMETERS });
+  constructor(options: { module: ModuleBuilder; target: CodeTarget; mode: HandlerMode }) {
+    super({ module: options.module, target: options.target, wide: true, firstLocal: PARAMETERS });
     this.#mode = options.mode;
   }
 

@@ -1,4 +1,5 @@
 import type { Decoded } from '@umbra/isa';
+import type { CodeTarget } from './builder.ts';
 import { HandlerBuilder, type HandlerMode, handlerKey } from './handler-builder.ts';
 import { HANDLER_SIGNATURE, ModuleBuilder } from './wasm/module.ts';
 
@@ -16,12 +17,12 @@ export interface FunctionPlacer {
 export class HandlerStore {
   readonly #slots = new Map<string, number>();
   readonly #placer: FunctionPlacer;
-  readonly #cpuBase: number;
+  readonly #target: CodeTarget;
   #pending: ModuleBuilder | undefined;
 
-  constructor(placer: FunctionPlacer, cpuBase: number) {
+  constructor(placer: FunctionPlacer, target: CodeTarget) {
     this.#placer = placer;
-    this.#cpuBase = cpuBase;
+    this.#target = target;
   }
 
   get size(): number {
@@ -34,7 +35,7 @@ export class HandlerStore {
     const known = this.#slots.get(key);
     if (known !== undefined) return known;
     this.#pending ??= new ModuleBuilder();
-    const builder = new HandlerBuilder({ module: this.#pending, cpuBase: this.#cpuBase, mode });
+    const builder = new HandlerBuilder({ module: this.#pending, target: this.#target, mode });
     const locals = builder.build(decoded);
     const slot = this.#placer.allocate();
     this.#pending.define(HANDLER_SIGNATURE, locals, builder.code, slot);

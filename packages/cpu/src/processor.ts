@@ -134,7 +134,8 @@ export class Processor {
       instance.table.set(slot, null);
       slots.release(slot);
     };
-    this.#handlers = new HandlerStore(placer, cpuBase);
+    const target = { cpuBase, isTwoStage: options.mmu === 'two-stage' };
+    this.#handlers = new HandlerStore(placer, target);
     this.#code = new CodeCache({
       memory: options.memory,
       decoder,
@@ -146,7 +147,7 @@ export class Processor {
       memory: options.memory,
       decoder,
       placer,
-      cpuBase,
+      target,
       code: this.#code,
     });
     const threshold = options.threshold ?? DEFAULT_THRESHOLD;
