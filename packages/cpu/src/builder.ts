@@ -307,6 +307,10 @@ export abstract class Builder implements Semantics {
     return nodes.local(index, value.size);
   }
 
+  pure(name: string, args: readonly Value[], result: ResultSize): Value {
+    return this.invoke(name, args, result);
+  }
+
   call(name: string, args: readonly Value[], result?: ResultSize): Value {
     return this.callNow(name, args, result);
   }
