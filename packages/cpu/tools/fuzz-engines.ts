@@ -21,7 +21,7 @@ export const INTERRUPT_VECTORS = 4;
 const RAM_BYTES = 8 << 20;
 const EMPTY = new Uint8Array(RAM_BYTES);
 /** Stops from outside after which a stream is taken for endless. */
-const STOPS_MAX = 3;
+const STOPS_MAX = 12;
 const WATCH_PERIOD_MS = 50;
 
 /** State that says how an engine works rather than what the guest sees. */

@@ -1,4 +1,4 @@
-// Runs the differential fuzzer: node packages/cpu/tools/fuzz.ts [instructions] [first seed] [flat | paged]
+// Runs the differential fuzzer: fuzz.ts [instructions] [first seed] [flat | paged]
 
 import { buildOpcodeMap, Decoder, ROWS } from '@umbra/isa';
 import { formatInstruction } from '../src/disassemble.ts';
