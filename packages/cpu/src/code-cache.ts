@@ -244,6 +244,7 @@ export class CodeCache {
     const v = this.#view;
     const old = v.getUint32(block + BLOCK.FUNCTION, true);
     if (old !== 0) this.#forget(old);
+    this.#unlinkOthers(block);
     const others = [...pages].filter(([index]) => index !== 0);
     const list = others.length === 0 ? 0 : this.#next;
     const next = (list + 4 + others.length * 8 + 7) & ~7;
@@ -290,13 +291,22 @@ export class CodeCache {
     const slot = v.getUint32(block + BLOCK.FUNCTION, true);
     if (slot !== 0) this.#forget(slot);
     v.setUint32(block + BLOCK.FUNCTION, 0, true);
+    this.#unlinkOthers(block);
     this.#pages.get(host >>> 12)?.delete(block);
     const second = v.getUint32(block + BLOCK.SECOND_PAGE, true);
     if (second !== 0) this.#pages.get(second)?.delete(block);
+  }
+
+  /** Changes of the pages that a block's translation had code on besides are no more its own. */
+  #unlinkOthers(block: number): void {
+    const v = this.#view;
+    const first = v.getUint32(block + BLOCK.HOST, true) >>> 12;
+    const second = v.getUint32(block + BLOCK.SECOND_PAGE, true);
     const list = v.getUint32(block + BLOCK.PAGES, true);
     const count = list === 0 ? 0 : v.getUint32(list, true);
     for (let position = 0; position < count; position++) {
-      this.#pages.get(v.getUint32(list + 8 + position * 8, true))?.delete(block);
+      const page = v.getUint32(list + 8 + position * 8, true);
+      if (page !== first && page !== second) this.#pages.get(page)?.delete(block);
     }
   }
 
