@@ -18,6 +18,10 @@ export const RUN_OPTIONS = {
   bios: { value: 'FILE', help: 'boot through this firmware, such as bios-256k.bin of SeaBIOS' },
   'vga-bios': { value: 'FILE', help: 'option ROM of the display card' },
   memory: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 512)' },
+  cpu: {
+    value: 'MODEL',
+    help: 'x86-64-v2 (default), x86-64 or i686; then ,-FEATURE to leave features out',
+  },
   engine: { value: 'NAME', help: 'interpreter, translator (default) or forced (translate all)' },
   mmu: { value: 'NAME', help: 'shadow (default) or two-stage' },
   serial: {

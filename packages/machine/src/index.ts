@@ -5,5 +5,11 @@ export { SERIAL_PORTS_MAX } from './chipset.ts';
 export { cacheFolder } from './host/cache-folder.ts';
 export { fileLine, type HostLine, socketLine, streamLine } from './host/host-line.ts';
 export { Machine } from './machine.ts';
-export { checkRamBytes, ENGINES, type MachineSpec, MMU_MODES } from './machine-spec.ts';
+export {
+  checkCpuModel,
+  checkRamBytes,
+  ENGINES,
+  type MachineSpec,
+  MMU_MODES,
+} from './machine-spec.ts';
 export type { PcEnd } from './pc.ts';

@@ -1,5 +1,5 @@
 import { MiB, UmbraError } from '@umbra/base';
-import { type Engine, type MmuMode, RAM_BYTES_MAX } from '@umbra/cpu';
+import { type Engine, type MmuMode, parseCpuModel, RAM_BYTES_MAX } from '@umbra/cpu';
 import type { BootPlan } from './boot/boot-plan.ts';
 
 export const ENGINES: readonly Engine[] = ['interpreter', 'translator', 'forced'];
@@ -12,10 +12,18 @@ export interface MachineSpec {
   readonly ramBytes: number;
   readonly engine: Engine;
   readonly mmu: MmuMode;
+  /** `MODEL[,-FEATURE...]`, as parseCpuModel() of the processor reads it. */
+  readonly cpu?: string | undefined;
   readonly plan: BootPlan;
   readonly vgaRom?: Uint8Array | undefined;
   readonly hasDebugExit: boolean;
   readonly hasTestDevice: boolean;
+}
+
+/** Checks the name of a processor model with its features; throws UmbraError CPU_MODEL. */
+export function checkCpuModel(text: string): string {
+  parseCpuModel(text);
+  return text;
 }
 
 /** Checks a memory size; throws UmbraError MEMORY_SIZE. */
