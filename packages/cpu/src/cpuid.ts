@@ -288,11 +288,21 @@ export function cpuid(leaf: number, subleaf: number, state: CpuidState): CpuidRe
   const { hidden } = state;
   if (hidden === undefined) return result;
   const { ebx, ecx, edx } = result;
-  if (leaf === 1) return { ...result, ecx: ecx & ~hidden.leaf1Ecx, edx: edx & ~hidden.leaf1Edx };
-  if (leaf === 7) return { ...result, ebx: ebx & ~hidden.leaf7Ebx, ecx: ecx & ~hidden.leaf7Ecx };
-  if (leaf === 0x0d && (hidden.leaf1Ecx & (1 << LEAF1_ECX.XSAVE)) !== 0) return NOTHING;
-  if (leaf !== 0x8000_0001) return result;
-  return { ...result, ecx: rest(ecx, hidden.extended1Ecx), edx: rest(edx, hidden.extended1Edx) };
+  const rest = (value: number, mask: number) => (value & ~mask) >>> 0;
+  switch (leaf) {
+    case 1:
+      return { ...result, ecx: rest(ecx, hidden.leaf1Ecx), edx: rest(edx, hidden.leaf1Edx) };
+    case 7:
+      return { ...result, ebx: rest(ebx, hidden.leaf7Ebx), ecx: rest(ecx, hidden.leaf7Ecx) };
+    case 0x0d:
+      return (hidden.leaf1Ecx & (1 << LEAF1_ECX.XSAVE)) === 0 ? result : NOTHING;
+    case 0x8000_0001: {
+      const { extended1Ecx, extended1Edx } = hidden;
+      return { ...result, ecx: rest(ecx, extended1Ecx), edx: rest(edx, extended1Edx) };
+    }
+    default:
+      return result;
+  }
 }
 
 /** The same for a processor that has all features. */
