@@ -49,7 +49,7 @@ export function handlerKey(decoded: Decoded, mode: HandlerMode): number {
   return (decoded.id << 14) | (sizes << 7) | (flags << 3) | addressForm(decoded.memory);
 }
 
-/** The forms of an instruction's operands, where its row leaves a choice or a handler fixes them. */
+/** Forms of the operands, where the row leaves a choice or a handler fixes them. */
 export function operandForms(decoded: Decoded): number {
   let forms = 0;
   for (const operand of decoded.operands) {
