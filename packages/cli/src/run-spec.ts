@@ -14,6 +14,7 @@ import {
   parseMultiboot,
   SERIAL_PORTS_MAX,
 } from '@umbra/machine';
+import { type DrivePlan, parseBootOrder, planDrives } from './drive-options.ts';
 import { parseChoice, parseMemorySize, type RunOptions, usage } from './options.ts';
 
 const DEFAULT_MEMORY = '512';
@@ -28,7 +29,9 @@ export type LineTarget =
 
 /** What `umbra run` is to run. */
 export interface RunPlan {
-  readonly spec: MachineSpec;
+  /** Without the drives, whose images are yet to be opened. */
+  readonly spec: Omit<MachineSpec, 'drives'>;
+  readonly drives: readonly DrivePlan[];
   readonly serial: readonly LineTarget[];
   readonly debugConsole: LineTarget | undefined;
 }
@@ -52,6 +55,7 @@ export function planRun(options: RunOptions): RunPlan {
   return {
     serial,
     debugConsole,
+    drives: planDrives(options),
     spec: {
       ramBytes,
       engine: parseChoice('engine', options.engine, ENGINES, 'translator'),
@@ -61,6 +65,7 @@ export function planRun(options: RunOptions): RunPlan {
       vgaRom: vgaBios === undefined ? undefined : readInput(vgaBios),
       hasDebugExit: options['debug-exit'] === true || options['test-device'] === true,
       hasTestDevice: options['test-device'] === true,
+      bootOrder: parseBootOrder(options.boot),
     },
   };
 }

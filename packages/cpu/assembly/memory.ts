@@ -33,6 +33,7 @@ import {
   fillRead,
   fillWrite,
   hostBehind,
+  pageTableReplaced,
   pageTableWritten,
   translate,
   translatedPhysical,
@@ -144,6 +145,17 @@ export function noteHostWrite(host: u32, size: u32): void {
     setCodeChanged(1);
   }
   if (info & PAGE_FLAG_PAGE_TABLE) pageTableWritten(host, size, ~(<u64>0));
+}
+
+/** Tells the caches that the page of `host` has other contents by now, whatever they were (DMA). */
+export function notePageReplaced(host: u32): void {
+  const page = host >> 12;
+  const info = load<u32>(AREA_PAGE_INFO + (page << 2));
+  if (info & PAGE_FLAG_CODE) {
+    codeInvalidated(page, 0, 0xfff);
+    setCodeChanged(1);
+  }
+  if (info & PAGE_FLAG_PAGE_TABLE) pageTableReplaced(host);
 }
 
 // @ts-ignore: decorator

@@ -366,10 +366,30 @@ export function pageTableWritten(host: u32, size: u32, value: u64): void {
   if (writes > PT_WRITES_MAX) stopTracking(pt);
 }
 
+/**
+ * A tracked page was overwritten without notice. What the shadow holds of it may come from its old
+ * or its new contents, so all of it goes.
+ */
+export function pageTableReplaced(host: u32): void {
+  const pt =
+    AREA_PT_POOL + (load<u32>(AREA_PAGE_INFO + ((host >> 12) << 2)) >> 16) * AREA_PT_ENTRY_SIZE;
+  if (load<u32>(pt, PT_SHIFT) != 12) {
+    flushAll();
+  } else {
+    const count: u32 = 0x1000 >> load<u32>(pt, PT_ENTRY_SHIFT);
+    for (let i: u32 = 0; i < count; i++) dropDerived(pt, i);
+  }
+  stopTracking(pt);
+}
+
 function entryWritten(pt: u32, index: u32, entryShift: u32): void {
   const host = (load<u32>(pt, PT_PAGE) << 12) + (index << entryShift);
   const old = load<u32>(host);
-  if ((old & 1) == 0) return;
+  if (old & 1) dropDerived(pt, index);
+}
+
+/** Removes what the shadow derived from an entry of a tracked page. */
+function dropDerived(pt: u32, index: u32): void {
   if (load<u32>(pt, PT_MULTIPLE)) {
     flushAll();
     return;

@@ -160,6 +160,7 @@ export class Processor {
       options.engine === 'interpreter' ? 0 : options.engine === 'forced' ? 1 : threshold;
     this.guestMemory.watch({
       noteHostWrite: (host, size) => this.#runtime.noteHostWrite(host, size),
+      notePageReplaced: (host) => this.#runtime.notePageReplaced(host),
       mapChanged: () => this.#mapChanged(),
     });
     this.reset();
