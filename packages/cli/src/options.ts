@@ -23,7 +23,8 @@ export const RUN_OPTIONS = {
     help: 'hard disk: FILE[,bus=ide][,format=vhd|raw][,readonly]',
   },
   cdrom: { value: 'FILE', repeatable: true, help: 'CD or DVD in an IDE drive' },
-  boot: { value: 'ORDER', help: 'what --bios tries: disk,cdrom (default) in any order' },
+  floppy: { value: 'FILE', repeatable: true, help: 'diskette (A, then B): FILE[,readonly]' },
+  boot: { value: 'ORDER', help: 'what --bios tries first: disk,cdrom,floppy (default)' },
   memory: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 512)' },
   cpu: {
     value: 'MODEL',
