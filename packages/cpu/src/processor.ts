@@ -386,8 +386,8 @@ export class Processor {
 
   /** Sleeps until something is pending or `timeoutMs` passed. */
   waitForWork(timeoutMs: number): void {
-    // A request for an interrupt that is masked does not end a HLT.
-    Atomics.and(this.#pending, 0, ~PENDING.INTERRUPT);
+    // A request for an interrupt that is masked does not end a HLT, nor does a nudge.
+    Atomics.and(this.#pending, 0, ~(PENDING.INTERRUPT | PENDING.UNWIND));
     if (timeoutMs > 0 && Atomics.load(this.#pending, 0) === 0)
       Atomics.wait(this.#pending, 0, 0, timeoutMs);
   }

@@ -93,6 +93,8 @@ export class Pc {
   #isPaused = false;
   /** Takes the requests made from outside so far; set by the thread that owns the machine. */
   takeRequests: () => number = () => 0;
+  /** Hears when the processor goes to sleep and when it is up again; set likewise. */
+  onIdle: (isIdle: boolean) => void = () => undefined;
   /** Blocks the thread until there is a request; set likewise. */
   waitForRequest: () => void = () => undefined;
   /** Does what the host wants done with drives; set likewise. */
@@ -238,7 +240,9 @@ export class Pc {
   }
 
   #sleep(): void {
+    this.onIdle(true);
     this.processor.waitForWork(this.#options.clock.untilNextMs());
+    this.onIdle(false);
     // A deadline may have passed without the timer thread being faster than this one.
     this.#service();
   }

@@ -60,13 +60,14 @@ function runMachine(data: ProcessorThreadData): ProcessorReport {
       const { runtime } = data;
       const base = { ramBytes, engine, mmu, host, memory, runtime };
       const processor = Processor.create(cpu === undefined ? base : { ...base, cpu });
-      pending = { ...processor.pendingWord, bits: PENDING.SERVICE };
+      pending = { ...processor.pendingWord, bits: PENDING.SERVICE, nudge: PENDING.UNWIND };
       return processor;
     },
   });
   assert(pending !== undefined, 'the processor exists');
   const requests = new Int32Array(data.requests);
   pc.takeRequests = () => Atomics.exchange(requests, 0, 0);
+  pc.onIdle = (isIdle) => publisher.setIdle(isIdle);
   pc.waitForRequest = () => void Atomics.wait(requests, 0, 0);
   pc.collectDisks = () => blocks.collect();
   const mailbox = new MediaMailbox(data.mediaMailbox);

@@ -11,8 +11,16 @@ const WORD = {
   IS_ARMED: 2,
   /** The deadline that the watcher sleeps for. */
   WATCHED: 3,
+  /** 1 while the processor sleeps. */
+  IS_IDLE: 4,
 } as const;
-const WORD_COUNT = 4;
+const WORD_COUNT = 5;
+
+/**
+ * How often a busy processor is made to leave what it runs. V8 puts optimized code in the place of
+ * a function only when it is called again: a guest's long loop must come out of its function.
+ */
+const NUDGE_MS = 4;
 
 /** Distances are compared modulo 2^32 µs: a deadline further away becomes a look at the clock. */
 const AHEAD_MAX_US = 1e9;
@@ -25,6 +33,8 @@ export interface PendingWord {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
   readonly bits: number;
+  /** What it sets to make a busy processor leave what it runs. */
+  readonly nudge: number;
 }
 
 /** A block for one DeadlinePublisher and one watcher. */
@@ -40,6 +50,11 @@ export class DeadlinePublisher {
   constructor(block: SharedArrayBuffer, nowNs: () => number) {
     this.#words = new Int32Array(block);
     this.#nowNs = nowNs;
+  }
+
+  /** Whether the processor sleeps, and is not to be nudged. */
+  setIdle(isIdle: boolean): void {
+    Atomics.store(this.#words, WORD.IS_IDLE, isIdle ? 1 : 0);
   }
 
   /** Publishes a host time in ns; Infinity takes the deadline back. */
@@ -70,10 +85,21 @@ export function watchDeadlines(
 ): never {
   const words = new Int32Array(block);
   const pendingWord = new Int32Array(pending.buffer, pending.byteOffset, 1);
+  // A processor that wakes up is not announced: it has timers that soon bring the watcher back.
+  const sleep = (sequence: number, timeoutMs: number): void => {
+    const isIdle = Atomics.load(words, WORD.IS_IDLE) === 1;
+    const end = Atomics.wait(
+      words,
+      WORD.SEQUENCE,
+      sequence,
+      isIdle ? timeoutMs : Math.min(timeoutMs, NUDGE_MS),
+    );
+    if (end === 'timed-out' && !isIdle) Atomics.or(pendingWord, 0, pending.nudge);
+  };
   for (;;) {
     const sequence = Atomics.load(words, WORD.SEQUENCE);
     if (Atomics.load(words, WORD.IS_ARMED) === 0) {
-      Atomics.wait(words, WORD.SEQUENCE, sequence);
+      sleep(sequence, Number.POSITIVE_INFINITY);
       continue;
     }
     const deadlineUs = Atomics.load(words, WORD.DEADLINE);
@@ -82,7 +108,7 @@ export function watchDeadlines(
       // Say what is watched, then look again: the publisher does both the other way round.
       Atomics.store(words, WORD.WATCHED, deadlineUs);
       if (Atomics.load(words, WORD.DEADLINE) !== deadlineUs) continue;
-      Atomics.wait(words, WORD.SEQUENCE, sequence, aheadUs / 1000);
+      sleep(sequence, aheadUs / 1000);
       continue;
     }
     // Disarm before telling: what the processor publishes in answer must not be lost.
