@@ -20,6 +20,7 @@ import { withLock } from '../tools/lock.mjs';
 
 import { PrivateApt, unpackDeb } from './debian.ts';
 import { buildInitramfs } from './initramfs.ts';
+import { MODULE_PATTERNS, packModules } from './kernel-modules.ts';
 import { type GuestSet, RECIPES, type Recipe } from './recipes.ts';
 
 /** Told about every step that takes time, as one line for people. */
@@ -46,14 +47,18 @@ export async function buildGuestSets<S extends GuestSet>(
     await withLock(join(root, '.lock'), onWait, async () => fetchSets(missing(), root, progress));
   }
   for (const set of sets) {
-    if (RECIPES[set].hasInitramfs) refreshInitramfs(join(root, set), progress);
+    const recipe: Recipe = RECIPES[set];
+    if (recipe.hasInitramfs) refreshInitramfs(join(root, set), recipe, progress);
   }
   const folders = sets.map((set) => [set, join(root, set)]);
   return Object.fromEntries(folders) as Record<S, string>;
 }
 
 function fileNames(recipe: Recipe): string[] {
-  return recipe.sources.flatMap((source) => source.files.map((file) => file.name));
+  return recipe.sources.flatMap(({ files, modules }) => [
+    ...files.map((file) => file.name),
+    ...(modules === undefined ? [] : [modules]),
+  ]);
 }
 
 /** Whether all files are there, and as they were fetched; without a manifest, as put by hand. */
@@ -111,11 +116,13 @@ async function fetchSet(
     const deb = await apt.download(real);
     const tree = join(work, 'tree');
     rmSync(tree, { recursive: true, force: true });
-    await unpackDeb(
-      deb,
-      tree,
-      source.files.map((file) => file.member),
-    );
+    await unpackDeb(deb, tree, [
+      ...source.files.map((file) => file.member),
+      ...(source.modules === undefined ? [] : MODULE_PATTERNS),
+    ]);
+    if (source.modules !== undefined) {
+      writeFileSync(join(result, source.modules), packModules(tree));
+    }
     for (const file of source.files) {
       const [found] = globSync(file.member, { cwd: tree });
       if (found === undefined)
@@ -134,10 +141,19 @@ async function fetchSet(
   renameSync(result, target);
 }
 
-/** The initramfs is cheap enough to make every time and compare. */
-function refreshInitramfs(folder: string, progress: Progress): void {
-  const path = join(folder, INITRAMFS);
-  const wanted = buildInitramfs(readFileSync(join(folder, 'busybox')));
+/** The initramfs is cheap enough to make every time and compare; so are those with drivers. */
+function refreshInitramfs(folder: string, recipe: Recipe, progress: Progress): void {
+  const plain = buildInitramfs(readFileSync(join(folder, 'busybox')));
+  refreshFile(join(folder, INITRAMFS), plain, progress);
+  for (const { modules } of recipe.sources) {
+    if (modules === undefined) continue;
+    // Linux unpacks archives one after the other.
+    const whole = Buffer.concat([plain, readFileSync(join(folder, modules))]);
+    refreshFile(join(folder, `initrd-${modules}`), whole, progress);
+  }
+}
+
+function refreshFile(path: string, wanted: Uint8Array, progress: Progress): void {
   if (existsSync(path) && statSync(path).size === wanted.length) {
     if (Buffer.compare(readFileSync(path), wanted) === 0) return;
   }

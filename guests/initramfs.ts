@@ -29,7 +29,11 @@ const FOLDERS = [
   'var/log',
 ];
 
-/** Run once by init. A program /autorun, if there is one, runs before the first shell. */
+/**
+ * Run once by init. Where there are drivers, those of the hardware are loaded: twice, because what
+ * is on a bus shows only when the bus has its driver. A program /autorun runs before the first
+ * shell.
+ */
 const RC = `#!/bin/sh
 export PATH=/sbin:/bin:/usr/sbin:/usr/bin
 /bin/busybox --install -s
@@ -43,6 +47,12 @@ mount -t tmpfs tmpfs /run
 hostname umbra
 ip link set lo up 2>/dev/null || ifconfig lo up
 echo "Umbra guest: $(uname -a)"
+if [ -e /lib/modules/$(uname -r)/modules.dep ]; then
+  for pass in 1 2; do
+    find /sys/devices -name modalias -exec cat {} + | sort -u | xargs modprobe -a -q
+  done
+  modprobe -a sd_mod sr_mod
+fi
 if [ -x /autorun ]; then /autorun; fi
 `;
 

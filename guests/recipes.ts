@@ -15,6 +15,8 @@ interface Source {
   /** Set for metapackages: how the real package's name begins. */
   readonly dependency?: string;
   readonly files: readonly FetchedFile[];
+  /** Name in the set's folder of an archive of the kernel's drivers. */
+  readonly modules?: string;
 }
 
 /** A folder of the cache: files out of packages and, with a busybox, an initramfs. */
@@ -34,6 +36,7 @@ export const RECIPES = {
         package: 'linux-image-amd64',
         dependency: 'linux-image-',
         files: [kernel('vmlinuz-amd64', './boot/vmlinuz-*')],
+        modules: 'modules-amd64.cpio',
       },
       { architecture: 'amd64', package: 'busybox-static', files: [BUSYBOX] },
     ],
@@ -46,12 +49,14 @@ export const RECIPES = {
         package: 'linux-image-686',
         dependency: 'linux-image-',
         files: [kernel('vmlinuz-686', './boot/vmlinuz-*')],
+        modules: 'modules-686.cpio',
       },
       {
         architecture: 'i386',
         package: 'linux-image-686-pae',
         dependency: 'linux-image-',
         files: [kernel('vmlinuz-686-pae', './boot/vmlinuz-*')],
+        modules: 'modules-686-pae.cpio',
       },
       { architecture: 'i386', package: 'busybox-static', files: [BUSYBOX] },
     ],

@@ -6,9 +6,9 @@ import { UmbraProcess } from './umbra-process.ts';
 const BOOT_MS_MAX = 300_000;
 const COMMAND_MS_MAX = 60_000;
 /** The shell asks for the cursor's position before its first prompt, so this is not always last. */
-const PROMPT = /umbra:\S+# /;
+export const PROMPT = /umbra:\S+# /;
 /** Lines by which a kernel complains of its processor or platform. */
-const COMPLAINTS = new RegExp(
+export const COMPLAINTS = new RegExp(
   [
     ...[
       'BUG:',

@@ -8,7 +8,6 @@ export const UNIT_TESTS = [
   'guests/**/*.test.ts',
   'bench/**/*.test.ts',
   'tools/**/*.test.ts',
-  'tests/conformance/*.test.ts',
 ];
 export const INTEGRATION_TESTS = ['tests/*.test.ts'];
 export const LONG_TESTS = ['tests/long/*.test.ts'];

@@ -17,11 +17,14 @@ export const RUN_OPTIONS = {
   module: { value: 'FILE', repeatable: true, help: 'module for --multiboot' },
   bios: { value: 'FILE', help: 'boot through this firmware, such as bios-256k.bin of SeaBIOS' },
   'vga-bios': { value: 'FILE', help: 'option ROM of the display card' },
-  memory: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 512)' },
-  cpu: {
-    value: 'MODEL',
-    help: 'x86-64-v2 (default), x86-64 or i686; then ,-FEATURE to leave features out',
+  disk: {
+    value: 'DISK',
+    repeatable: true,
+    help: 'hard disk: FILE[,bus=ide][,format=vhd|raw][,readonly]',
   },
+  cdrom: { value: 'FILE', repeatable: true, help: 'CD or DVD in an IDE drive' },
+  boot: { value: 'ORDER', help: 'what --bios tries: disk,cdrom (default) in any order' },
+  memory: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 512)' },
   engine: { value: 'NAME', help: 'interpreter, translator (default) or forced (translate all)' },
   mmu: { value: 'NAME', help: 'shadow (default) or two-stage' },
   serial: {

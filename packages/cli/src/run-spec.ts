@@ -3,7 +3,6 @@ import { basename } from 'node:path';
 import { UmbraError } from '@umbra/base';
 import {
   type BootPlan,
-  checkCpuModel,
   checkRamBytes,
   ENGINES,
   type MachineSpec,
@@ -14,6 +13,7 @@ import {
   parseMultiboot,
   SERIAL_PORTS_MAX,
 } from '@umbra/machine';
+import { type DrivePlan, parseBootOrder, planDrives } from './drive-options.ts';
 import { parseChoice, parseMemorySize, type RunOptions, usage } from './options.ts';
 
 const DEFAULT_MEMORY = '512';
@@ -28,7 +28,9 @@ export type LineTarget =
 
 /** What `umbra run` is to run. */
 export interface RunPlan {
-  readonly spec: MachineSpec;
+  /** Without the drives, whose images are yet to be opened. */
+  readonly spec: Omit<MachineSpec, 'drives'>;
+  readonly drives: readonly DrivePlan[];
   readonly serial: readonly LineTarget[];
   readonly debugConsole: LineTarget | undefined;
 }
@@ -52,15 +54,16 @@ export function planRun(options: RunOptions): RunPlan {
   return {
     serial,
     debugConsole,
+    drives: planDrives(options),
     spec: {
       ramBytes,
       engine: parseChoice('engine', options.engine, ENGINES, 'translator'),
-      cpu: options.cpu === undefined ? undefined : checkCpuModel(options.cpu),
       mmu: parseChoice('mmu', options.mmu, MMU_MODES, 'shadow'),
       plan: planBoot(options),
       vgaRom: vgaBios === undefined ? undefined : readInput(vgaBios),
       hasDebugExit: options['debug-exit'] === true || options['test-device'] === true,
       hasTestDevice: options['test-device'] === true,
+      bootOrder: parseBootOrder(options.boot),
     },
   };
 }

@@ -1,6 +1,7 @@
 import { UmbraError, unreachable } from '@umbra/base';
 import {
   cacheFolder,
+  type DiskEvents,
   fileLine,
   type HostLine,
   Machine,
@@ -8,6 +9,7 @@ import {
   socketLine,
 } from '@umbra/machine';
 import { ESCAPE_HELP, type EscapeAction } from './escape-filter.ts';
+import { openDrives } from './open-drives.ts';
 import { parseRunOptions, runHelp } from './options.ts';
 import { type LineTarget, planRun } from './run-spec.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
@@ -56,8 +58,19 @@ export async function run(args: readonly string[]): Promise<number> {
     if (terminals.some(({ isInteractive }) => isInteractive)) {
       process.stderr.write('umbra: Ctrl-A h for help, Ctrl-A x to quit\r\n');
     }
-    const { spec } = plan;
-    running.machine = Machine.start({ spec, serial, debugConsole, cacheFolder: cacheFolder() });
+    const drives = await openDrives(
+      plan.drives,
+      diskEvents(() => running.machine),
+    );
+    const spec = { ...plan.spec, drives: drives.map((drive) => drive.spec) };
+    const disks = drives.map(({ disk }) => disk);
+    running.machine = Machine.start({
+      spec,
+      serial,
+      debugConsole,
+      disks,
+      cacheFolder: cacheFolder(),
+    });
     const { end, stats } = await running.machine.ended;
     if (options.stats === true) process.stderr.write(`${JSON.stringify(stats)}\n`);
     return signalStatus ?? statusOf(end);
@@ -65,6 +78,19 @@ export async function run(args: readonly string[]): Promise<number> {
     for (const terminal of terminals) terminal.restore();
     for (const stop of stopOn) stop();
   }
+}
+
+/** A host disk that is full makes the machine stand still until there is room. */
+function diskEvents(machine: () => Machine | undefined): DiskEvents {
+  return {
+    onStall: (reason) => {
+      if (reason === undefined) machine()?.resume();
+      else machine()?.pause();
+      const state = reason === undefined ? 'the machine goes on' : `${reason.message}; it waits`;
+      process.stderr.write(`umbra: ${state}\r\n`);
+    },
+    onError: (error) => void process.stderr.write(`umbra: ${error.message}\r\n`),
+  };
 }
 
 function perform(action: EscapeAction, machine: Machine | undefined): void {

@@ -1,6 +1,9 @@
 /** Every disk of Umbra is addressed in sectors of this size, as VHD and ATA disks are. */
 export const SECTOR_BYTES = 512;
 
+/** The most segments that one request has. */
+export const BLOCK_SEGMENTS_MAX = 256;
+
 /**
  * A piece of memory that a transfer fills or reads: for guest memory a view of `hostBytes()`, so
  * that data goes between the file and the guest without a copy between.
@@ -9,7 +12,7 @@ export type BlockSegment = Uint8Array;
 
 /**
  * One operation on a disk. `offsetBytes` and the total length are multiples of `SECTOR_BYTES`
- * within the disk; segments may have any length.
+ * within the disk. Segments may have any length; there are at most `BLOCK_SEGMENTS_MAX`.
  */
 export type BlockRequest =
   | {

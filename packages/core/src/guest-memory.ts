@@ -16,6 +16,14 @@ export interface GuestMemory {
   readInto(address: number, target: Uint8Array): void;
   /** Copies `source` into guest memory. */
   writeFrom(address: number, source: Uint8Array): void;
+  /**
+   * `length` bytes of RAM from `address` on as host memory, for a transfer that another thread
+   * does; undefined unless all of it is plain memory that may be read (`write`: written). After a
+   * transfer into it the device calls `transferred` before it tells the guest.
+   */
+  transferView(address: number, length: number, access: 'read' | 'write'): Uint8Array | undefined;
+  /** Bytes were written into a view: tells the processor. */
+  transferred(address: number, length: number): void;
   /** Sets aside host memory for a frame buffer or a ROM: its offset in `hostBytes()`. */
   allocateVideo(sizeBytes: number): number;
   /**

@@ -8,7 +8,7 @@ export type {
   BlockSegment,
   BlockStatus,
 } from './block-backend.ts';
-export { SECTOR_BYTES } from './block-backend.ts';
+export { BLOCK_SEGMENTS_MAX, SECTOR_BYTES } from './block-backend.ts';
 export type { Device, StateSchema } from './device.ts';
 export type { GuestMemory } from './guest-memory.ts';
 export type { IrqLine } from './irq-line.ts';

@@ -54,14 +54,12 @@ export function divideUnsigned(dividend: u64, divisor: u64, size: u32): u64 {
     raiseNoError(DE);
     return 0;
   }
-  // Narrow divisions are much faster on most hosts.
-  const isNarrow = (dividend | divisor) >> 32 == 0;
-  const quotient = isNarrow ? <u64>(<u32>dividend / <u32>divisor) : dividend / divisor;
+  const quotient = dividend / divisor;
   if (quotient >> <u64>size) {
     raiseNoError(DE);
     return 0;
   }
-  setScratch(0, dividend - quotient * divisor);
+  setScratch(0, dividend % divisor);
   return quotient;
 }
 
@@ -77,7 +75,7 @@ export function divideSigned(dividend: u64, divisor: u64, size: u32): u64 {
     raiseNoError(DE);
     return 0;
   }
-  setScratch(0, dividend - <u64>quotient * divisor);
+  setScratch(0, <u64>(<i64>dividend % <i64>divisor));
   return <u64>quotient;
 }
 
@@ -88,9 +86,8 @@ export function divideUnsigned128(high: u64, low: u64, divisor: u64): u64 {
     return 0;
   }
   if (high == 0) {
-    const whole = (low | divisor) >> 32 == 0 ? <u64>(<u32>low / <u32>divisor) : low / divisor;
-    setScratch(0, low - whole * divisor);
-    return whole;
+    setScratch(0, low % divisor);
+    return low / divisor;
   }
   let remainder = high;
   let quotient: u64 = 0;

@@ -6,6 +6,7 @@ export { raise, raiseNoError } from './fault';
 export { computeFlags, condition, readArithmeticFlags, readFlags, writeArithmeticFlags, writeFlags } from './flags';
 export {
   noteHostWrite,
+  notePageReplaced,
   physicalRead,
   physicalWrite,
   probeWrite,

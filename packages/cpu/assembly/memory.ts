@@ -32,7 +32,7 @@ import {
   ACCESS_WRITE,
   fillRead,
   fillWrite,
-  hostBehind,
+  pageTableReplaced,
   pageTableWritten,
   translate,
   translatedPhysical,
@@ -144,6 +144,17 @@ export function noteHostWrite(host: u32, size: u32): void {
     setCodeChanged(1);
   }
   if (info & PAGE_FLAG_PAGE_TABLE) pageTableWritten(host, size, ~(<u64>0));
+}
+
+/** Tells the caches that the page of `host` has other contents by now, whatever they were (DMA). */
+export function notePageReplaced(host: u32): void {
+  const page = host >> 12;
+  const info = load<u32>(AREA_PAGE_INFO + (page << 2));
+  if (info & PAGE_FLAG_CODE) {
+    codeInvalidated(page, 0, 0xfff);
+    setCodeChanged(1);
+  }
+  if (info & PAGE_FLAG_PAGE_TABLE) pageTableReplaced(host);
 }
 
 // @ts-ignore: decorator
@@ -294,7 +305,7 @@ function probeWith(linear: u64, size: u32, rights: u32): bool {
 function lookUp(table: u32, linear: u64, size: u32): u32 {
   const entry = table + ((<u32>(linear >> 8)) & ENTRY_MASK);
   if (load<u64>(entry) != ((linear + size - 1) & ~(<u64>0xfff))) return 0;
-  return hostBehind(entry, linear);
+  return <u32>linear + load<u32>(entry, 8);
 }
 
 /** Reads at the current privilege. On a fault returns 0 with the fault pending. */

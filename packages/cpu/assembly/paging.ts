@@ -366,10 +366,30 @@ export function pageTableWritten(host: u32, size: u32, value: u64): void {
   if (writes > PT_WRITES_MAX) stopTracking(pt);
 }
 
+/**
+ * A tracked page was overwritten without notice. What the shadow holds of it may come from its old
+ * or its new contents, so all of it goes.
+ */
+export function pageTableReplaced(host: u32): void {
+  const pt =
+    AREA_PT_POOL + (load<u32>(AREA_PAGE_INFO + ((host >> 12) << 2)) >> 16) * AREA_PT_ENTRY_SIZE;
+  if (load<u32>(pt, PT_SHIFT) != 12) {
+    flushAll();
+  } else {
+    const count: u32 = 0x1000 >> load<u32>(pt, PT_ENTRY_SHIFT);
+    for (let i: u32 = 0; i < count; i++) dropDerived(pt, i);
+  }
+  stopTracking(pt);
+}
+
 function entryWritten(pt: u32, index: u32, entryShift: u32): void {
   const host = (load<u32>(pt, PT_PAGE) << 12) + (index << entryShift);
   const old = load<u32>(host);
-  if ((old & 1) == 0) return;
+  if (old & 1) dropDerived(pt, index);
+}
+
+/** Removes what the shadow derived from an entry of a tracked page. */
+function dropDerived(pt: u32, index: u32): void {
   if (load<u32>(pt, PT_MULTIPLE)) {
     flushAll();
     return;
@@ -527,7 +547,7 @@ export function fillRead(linear: u64, access: u32, physical: u64): void {
   setStatFills(statFills() + 1);
   const table = readTableOf(access);
   if (table == 0 || isWatched(linear)) return;
-  fillEntry(table, linear, host, reachedAddress(host, physical));
+  fillEntry(table, linear, host);
 }
 
 /** Enters the mapping of a write that translate() just allowed, where the page allows it. */
@@ -547,32 +567,16 @@ export function fillWrite(linear: u64, access: u32, physical: u64): void {
   const number = (writeTable - tableAddress(s, 0)) / SHADOW_TABLE_SIZE;
   const slot = slotOf(entry, s, number);
   if (load<u64>(entry) != NO_TAG) unlinkSlot(slot, load<u32>(entry, 12));
-  fillEntry(writeTable, linear, host, reachedAddress(host, physical));
+  fillEntry(writeTable, linear, host);
   linkSlot(slot, page);
 }
 
-/** Where a data entry leads: to host memory, or in two-stage mode to guest-physical memory. */
 // @ts-ignore: decorator
 @inline
-function reachedAddress(host: u32, physical: u64): u32 {
-  return mmuTwoStage() ? <u32>(physical & a20Mask()) : host;
-}
-
-/** Host address of what a data entry for the page of `linear` leads to. */
-// @ts-ignore: decorator
-@inline
-export function hostBehind(entry: u32, linear: u64): u32 {
-  const reached = <u32>linear + load<u32>(entry, 8);
-  if (mmuTwoStage() == 0) return reached;
-  return (load<u32>(AREA_PHYS_MAP + ((reached >> 12) << 2)) & 0xffff_f000) | (reached & 0xfff);
-}
-
-// @ts-ignore: decorator
-@inline
-function fillEntry(table: u32, linear: u64, host: u32, reached: u32): void {
+function fillEntry(table: u32, linear: u64, host: u32): void {
   const entry = table + (<u32>(linear >> 8) & 0xfff0);
   store<u64>(entry, linear & ~(<u64>0xfff));
-  store<u32>(entry, (reached & 0xffff_f000) - (<u32>linear & 0xffff_f000), 8);
+  store<u32>(entry, (host & 0xffff_f000) - (<u32>linear & 0xffff_f000), 8);
   store<u32>(entry, host >> 12, 12);
 }
 
@@ -593,7 +597,7 @@ export function fetchHost(linear: u64, user: bool): u32 {
   const access = ACCESS_FETCH | (user ? ACCESS_USER : 0);
   if (!translate(linear, access)) return 0;
   const host = physicalToHost(walkPhysical);
-  if (host) fillEntry(table, linear, host, host);
+  if (host) fillEntry(table, linear, host);
   return host;
 }
 

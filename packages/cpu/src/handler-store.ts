@@ -1,6 +1,5 @@
 import type { Decoded } from '@umbra/isa';
-import type { CodeTarget } from './builder.ts';
-import { HandlerBuilder, type HandlerMode, handlerKey, operandForms } from './handler-builder.ts';
+import { HandlerBuilder, type HandlerMode, handlerKey } from './handler-builder.ts';
 import { HANDLER_SIGNATURE, ModuleBuilder } from './wasm/module.ts';
 
 /** Gives generated functions their places in the table and instantiates modules of them. */
@@ -15,40 +14,31 @@ export interface FunctionPlacer {
  * instruction that needs it is decoded; those of a block go into one module.
  */
 export class HandlerStore {
-  /** Table slots by handlerKey() and then by operandForms(). */
-  readonly #slots = new Map<number, Map<number, number>>();
-  #count = 0;
+  readonly #slots = new Map<string, number>();
   readonly #placer: FunctionPlacer;
-  readonly #target: CodeTarget;
+  readonly #cpuBase: number;
   #pending: ModuleBuilder | undefined;
 
-  constructor(placer: FunctionPlacer, target: CodeTarget) {
+  constructor(placer: FunctionPlacer, cpuBase: number) {
     this.#placer = placer;
-    this.#target = target;
+    this.#cpuBase = cpuBase;
   }
 
   get size(): number {
-    return this.#count;
+    return this.#slots.size;
   }
 
   /** Table slot of the handler; usable after flush(). */
   slot(decoded: Decoded, mode: HandlerMode): number {
     const key = handlerKey(decoded, mode);
-    let slots = this.#slots.get(key);
-    if (slots === undefined) {
-      slots = new Map();
-      this.#slots.set(key, slots);
-    }
-    const forms = operandForms(decoded);
-    const known = slots.get(forms);
+    const known = this.#slots.get(key);
     if (known !== undefined) return known;
     this.#pending ??= new ModuleBuilder();
-    const builder = new HandlerBuilder({ module: this.#pending, target: this.#target, mode });
+    const builder = new HandlerBuilder({ module: this.#pending, cpuBase: this.#cpuBase, mode });
     const locals = builder.build(decoded);
     const slot = this.#placer.allocate();
     this.#pending.define(HANDLER_SIGNATURE, locals, builder.code, slot);
-    slots.set(forms, slot);
-    this.#count++;
+    this.#slots.set(key, slot);
     return slot;
   }
 

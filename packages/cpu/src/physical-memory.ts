@@ -11,6 +11,8 @@ export const RAM_LIMIT = 0xc000_0000;
 export interface MemoryWatcher {
   /** `size` bytes (within a page) at a host address are about to change. */
   noteHostWrite(host: number, size: number): void;
+  /** Some of the page of a host address was replaced meanwhile. */
+  notePageReplaced(host: number): void;
   /** Guest-physical addresses mean other memory now. */
   mapChanged(): void;
 }
@@ -144,6 +146,28 @@ export class PhysicalMemory implements GuestMemory {
         this.#bytes.set(source.subarray(done, done + chunk), host);
       }
       done += chunk;
+    }
+  }
+
+  transferView(address: number, length: number, access: 'read' | 'write'): Uint8Array | undefined {
+    const hostAt = (at: number): number =>
+      access === 'write' ? this.#writableHost(at) : this.hostOf(at);
+    const host = hostAt(address);
+    if (host === 0) return undefined;
+    const toNextPage = PAGE_SIZE - (address % PAGE_SIZE);
+    for (let at = toNextPage; at < length; at += PAGE_SIZE) {
+      if (hostAt(address + at) !== host + at) return undefined;
+    }
+    return this.#bytes.subarray(host, host + length);
+  }
+
+  transferred(address: number, length: number): void {
+    const end = address + length;
+    for (let at = address; at < end; at += PAGE_SIZE - (at % PAGE_SIZE)) {
+      const host = this.#writableHost(at);
+      if (host === 0) continue;
+      const flags = this.#view.getUint32(AREA.PAGE_INFO + (host >>> 12) * 4, true);
+      if (flags & (PAGE_FLAG.CODE | PAGE_FLAG.PAGE_TABLE)) this.#watcher?.notePageReplaced(host);
     }
   }
 }

@@ -7,7 +7,7 @@ import {
   type Size,
   type Value,
 } from '@umbra/isa';
-import { Builder, type CodeTarget, type Label, type PendingFlags } from './builder.ts';
+import { Builder, type Label, type PendingFlags } from './builder.ts';
 import { registerOffset } from './code-cache.ts';
 import { flagCarry, flagCondition } from './flag-expressions.ts';
 import { flagLiveness, type LiveFlags } from './flag-liveness.ts';
@@ -68,13 +68,13 @@ export class RegionBuilder extends Builder {
 
   constructor(options: {
     module: ModuleBuilder;
-    target: CodeTarget;
+    cpuBase: number;
     mode: number;
     graph: RegionGraph;
   }) {
     super({
       module: options.module,
-      target: options.target,
+      cpuBase: options.cpuBase,
       wide: (options.mode & MODE.CODE_SIZE) === 2,
       firstLocal: LOCAL.COUNT,
     });

@@ -36,6 +36,7 @@ export interface Runtime {
   probeFetch(linear: bigint, user: number): number;
   isMisfit(block: number): number;
   noteHostWrite(host: number, size: number): void;
+  notePageReplaced(host: number): void;
   readFlags(): number;
   writeFlags(value: number, mask: number): void;
   readArithmeticFlags(): number;

@@ -144,8 +144,6 @@ const ROWS = [
   ['jumpKey', 'u32'], // generation << 14 | modeKey & JUMP_MODE: tag of entries in the jump cache.
   ['interruptLine', 'u32'], // 1 while INTR is asserted.
   ['engine', 'u32'], // Executions of a block after which it is translated; 0 = never.
-  ['cr4Hidden', 'u32'], // Bits of CR4 that this processor model lacks.
-  ['eferHidden', 'u32'],
   ['mmuTwoStage', 'u32'], // 1: no shadow is kept across CR3 loads.
   // Shadow page tables of the current space: addresses of the tables in use at this privilege.
   ['readTable', 'u32'],

@@ -1,5 +1,4 @@
 import type { Decoder } from '@umbra/isa';
-import type { CodeTarget } from './builder.ts';
 import type { CodeCache } from './code-cache.ts';
 import type { FunctionPlacer } from './handler-store.ts';
 import { RegionBuilder } from './region-builder.ts';
@@ -29,7 +28,7 @@ export class Translator {
   readonly #view: DataView;
   readonly #decoder: Decoder;
   readonly #placer: FunctionPlacer;
-  readonly #target: CodeTarget;
+  readonly #cpuBase: number;
   readonly #code: CodeCache;
   #regions = 0;
   #instructions = 0;
@@ -38,14 +37,14 @@ export class Translator {
     memory: WebAssembly.Memory;
     decoder: Decoder;
     placer: FunctionPlacer;
-    target: CodeTarget;
+    cpuBase: number;
     code: CodeCache;
   }) {
     this.#bytes = new Uint8Array(options.memory.buffer);
     this.#view = new DataView(options.memory.buffer);
     this.#decoder = options.decoder;
     this.#placer = options.placer;
-    this.#target = options.target;
+    this.#cpuBase = options.cpuBase;
     this.#code = options.code;
   }
 
@@ -58,7 +57,7 @@ export class Translator {
     const graph = buildRegionGraph(window, this.#decoder, mode);
     if (graph === undefined) return;
     const module = new ModuleBuilder();
-    const builder = new RegionBuilder({ module, target: this.#target, mode, graph });
+    const builder = new RegionBuilder({ module, cpuBase: this.#cpuBase, mode, graph });
     const body = builder.build();
     const slot = this.#placer.allocate();
     module.define(REGION_SIGNATURE, builder.allLocals, body, slot);

@@ -18,8 +18,10 @@ import {
   PciBus,
   PcTestdev,
   Piix3,
+  Piix3Ide,
   Piix4Pm,
   PostPort,
+  ScsiCdrom,
   SystemControlPortA,
   SystemControlPortB,
   Uart16550,
@@ -28,6 +30,7 @@ import {
 import {
   ManualClock,
   SeededRandom,
+  TestDisk,
   TestLine,
   TestMemory,
   TestMmio,
@@ -39,6 +42,7 @@ interface Bench {
   readonly pio: TestPio;
   readonly mmio: TestMmio;
   readonly memory: TestMemory;
+  readonly disk: TestDisk;
 }
 
 interface Fixture {
@@ -46,7 +50,7 @@ interface Fixture {
   /** Makes the device on a bench of its own; helpers it needs come first in the list. */
   make(bench: Bench): readonly [Device, ...Device[]];
   /** Extra input from the host side during random traffic. */
-  stir?(device: Device, random: SeededRandom): void;
+  stir?(device: Device, random: SeededRandom, bench: Bench): void;
   /** Fields that a reset keeps, because the chip has a battery. */
   readonly kept?: readonly string[];
 }
@@ -202,6 +206,22 @@ const FIXTURES: readonly Fixture[] = [
     },
   },
   {
+    kind: 'piix3-ide',
+    make: (bench) => {
+      const { pio, memory, disk } = bench;
+      const pci = bus(bench);
+      const unit = new ScsiCdrom({ medium: disk, onEject: nothing });
+      const drives = [
+        { kind: 'disk', backend: disk, serial: '1' },
+        undefined,
+        { kind: 'cdrom', unit, serial: '2' },
+        { kind: 'disk', backend: disk, serial: '3' },
+      ] as const;
+      return [new Piix3Ide({ name: 'ide', pci, pio, memory, irqs: [line(), line()], drives }), pci];
+    },
+    stir: (_device, random, bench) => stirIde(random, bench),
+  },
+  {
     kind: 'piix4-pm',
     make: (bench) => {
       const { pio, clock } = bench;
@@ -244,9 +264,10 @@ const SEEDS = [1, 0xdecaf];
 
 for (const fixture of FIXTURES) {
   test(`${fixture.kind}: a new device survives save, JSON, parse and restore`, () => {
-    const [device] = fixture.make(newBench());
+    const bench = newBench();
+    const [device] = fixture.make(bench);
     assert.equal(device.schema.kind, fixture.kind);
-    assertRoundTrip(device, fixture);
+    assertRoundTrip(device, fixture, bench);
   });
 
   for (const seed of SEEDS) {
@@ -257,7 +278,7 @@ for (const fixture of FIXTURES) {
       const hasChanged = makeTraffic(bench, fixture, device, new SeededRandom(seed));
       const hasState = Object.keys(fresh as object).length > 0;
       assert.equal(hasChanged, hasState, 'traffic reaches the device');
-      assertRoundTrip(device, fixture);
+      assertRoundTrip(device, fixture, bench);
       assert.ok(JSON.stringify(device.save()).length < 64 * 1024, 'state stays small');
       assert.ok(bench.clock.timerCount < 16, 'timers do not pile up');
       for (const each of [...helpers, device]) each.reset();
@@ -272,6 +293,7 @@ function newBench(): Bench {
     pio: new TestPio(),
     mmio: new TestMmio(),
     memory: new TestMemory(0x1_0000, VGA_MEMORY_BYTES),
+    disk: new TestDisk(0x10_0000),
   };
 }
 
@@ -285,11 +307,14 @@ function without(state: unknown, { kept = [] }: Fixture): unknown {
 }
 
 /** The state of `device` goes into a device that was just made, and comes out the same. */
-function assertRoundTrip(device: Device, fixture: Fixture): void {
+function assertRoundTrip(device: Device, fixture: Fixture, bench: Bench): void {
   const saved = copy(device.save());
   const parsed = device.schema.parse(saved);
   assert.deepEqual(parsed, device.save());
-  const [twin] = fixture.make(newBench());
+  const twinBench = newBench();
+  const [twin] = fixture.make(twinBench);
+  // What was under way begins anew, from memory as it was.
+  twinBench.memory.hostBytes().set(bench.memory.hostBytes());
   twin.restore(parsed);
   assert.deepEqual(copy(twin.save()), saved);
   assert.throws(() => device.schema.parse({ ...(saved as object), unexpected: 1 }));
@@ -314,7 +339,7 @@ function makeTraffic(
     for (const [address, { size }] of [...mmio.ranges]) {
       accessMemory(mmio, address + random.below(Math.min(size, 0x2_0000)), random);
     }
-    fixture.stir?.(device, random);
+    fixture.stir?.(device, random, bench);
     if (random.below(8) === 0) clock.advance(random.below(3_000_000));
     if (!hasChanged && step % 16 === 0) hasChanged = JSON.stringify(device.save()) !== fresh;
   }
@@ -322,8 +347,56 @@ function makeTraffic(
   return hasChanged;
 }
 
+/** Commands of ATA disks and of CD drives that do most. */
+const ATA_COMMANDS = [
+  ...[0x06, 0x20, 0x25, 0x27, 0x30, 0x35, 0x3d, 0x40, 0xb0, 0xc4, 0xc5, 0xc6, 0xc8, 0xca],
+  ...[0xe5, 0xe7, 0xec, 0xef, 0xf8],
+];
+const CDROM_COMMANDS = [
+  ...[0x00, 0x03, 0x12, 0x15, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x42, 0x43, 0x46, 0x4a, 0x51, 0x52],
+  ...[0x55, 0x5a, 0xa8, 0xad, 0xbd, 0xbe],
+];
+
+/** Traffic that reaches beyond the registers: commands, packets, DMA. */
+function stirIde(random: SeededRandom, { pio, memory, disk }: Bench): void {
+  const pick = (list: readonly number[]): number => list[random.below(list.length)] ?? 0;
+  if (random.below(100) === 0) openIde(pio);
+  memory.write32(random.below(0x1_0000), random.next());
+  for (const [command, control] of [
+    [0x1f0, 0x3f6],
+    [0x170, 0x376],
+  ] as const) {
+    pio.out8(control, 0);
+    pio.out8(command + 6, 0xe0 | (random.below(4) === 0 ? 0x10 : 0));
+    for (const offset of [2, 3]) pio.out8(command + offset, random.below(4));
+    for (const offset of [4, 5]) pio.out8(command + offset, 0);
+    if (random.below(2) === 0) pio.out8(command + 7, pick(ATA_COMMANDS));
+  }
+  if (random.below(2) === 0) {
+    pio.out8(0x175, random.below(16));
+    pio.out8(0x177, 0xa0);
+    pio.out16(0x170, pick(CDROM_COMMANDS) | (random.below(4) << 8));
+    for (let word = 1; word < 6; word++) pio.out16(0x170, random.below(2) * random.below(0x1_0000));
+  }
+  for (let words = random.below(300); words > 0; words--) pio.in16(pick([0x1f0, 0x170]));
+  if (random.below(4) === 0) pio.out8(pick([0xc000, 0xc008]), pick([0, 1, 8, 9]));
+  if (random.below(8) === 0) disk.nextStatus = 'io-error';
+  if (random.below(3) === 0) disk.run();
+}
+
+/** What firmware does before it uses the IDE controller. */
+function openIde(pio: TestPio): void {
+  const set = (register: number, value: number): void => {
+    pio.out32(0xcf8, 0x8000_0900 + register);
+    pio.out32(0xcfc, value);
+  };
+  set(0x20, 0xc000);
+  set(0x04, 5);
+  set(0x40, 0x8000_8000);
+}
+
 function configAddress(random: SeededRandom): number {
-  const devfn = [0x00, 0x08, 0x0b, 0x10][random.below(4)] ?? 0;
+  const devfn = [0x00, 0x08, 0x09, 0x0b, 0x10][random.below(5)] ?? 0;
   return (0x8000_0000 | (devfn << 8) | (random.below(64) << 2)) >>> 0;
 }
 

@@ -9,6 +9,7 @@ export { I8237Pair } from './i8237-dma.ts';
 export { I8254Pit, PIT_HZ } from './i8254-pit.ts';
 export { I8259Pair } from './i8259-pic.ts';
 export { I82093Ioapic } from './i82093-ioapic.ts';
+export { type IdeDriveOptions, Piix3Ide } from './ide/piix3-ide.ts';
 export { IsaInterrupts } from './isa-interrupts.ts';
 export { Mc146818Rtc } from './mc146818-rtc.ts';
 export { PcTestdev } from './pc-testdev.ts';
@@ -17,5 +18,6 @@ export type { PciBar, PciFunctionOptions, PciIdentity } from './pci-function.ts'
 export { PciFunction, PciFunctionState } from './pci-function.ts';
 export { Piix3 } from './piix3.ts';
 export { ACPI_DISABLE, ACPI_ENABLE, Piix4Pm, PM_TIMER_HZ, SLEEP_TYPE } from './piix4-pm.ts';
+export { ScsiCdrom } from './scsi/scsi-cdrom.ts';
 export { SystemControlPortA, SystemControlPortB } from './system-control-ports.ts';
 export { Uart16550 } from './uart-16550.ts';

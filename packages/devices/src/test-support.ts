@@ -1,5 +1,16 @@
 import type { Clock, Timer } from '@umbra/base';
-import type { GuestMemory, IrqLine, MmioBus, MmioHandlers, PioBus, PioHandlers } from '@umbra/core';
+import type {
+  BlockBackend,
+  BlockInfo,
+  BlockRequest,
+  BlockStatus,
+  GuestMemory,
+  IrqLine,
+  MmioBus,
+  MmioHandlers,
+  PioBus,
+  PioHandlers,
+} from '@umbra/core';
 
 /** Machine time that moves only when a test says so. */
 export class ManualClock implements Clock {
@@ -242,6 +253,14 @@ export class TestMemory implements GuestMemory {
     for (let i = 0; i < source.length; i++) this.write8(address + i, source[i] ?? 0);
   }
 
+  transferView(address: number, length: number): Uint8Array | undefined {
+    return address + length <= this.sizeBytes
+      ? this.#bytes.subarray(address, address + length)
+      : undefined;
+  }
+
+  transferred(): void {}
+
   allocateVideo(sizeBytes: number): number {
     const offset = this.#videoUsed;
     this.#videoUsed += sizeBytes;
@@ -250,6 +269,70 @@ export class TestMemory implements GuestMemory {
 
   hostBytes(): Uint8Array {
     return this.#bytes;
+  }
+}
+
+/** A disk in memory that finishes requests only when a test says so. */
+export class TestDisk implements BlockBackend {
+  readonly info: BlockInfo;
+  readonly bytes: Uint8Array;
+  readonly log: string[] = [];
+  /** How the next request ends, unless it goes well. */
+  nextStatus: BlockStatus = 'ok';
+  readonly #pending: { request: BlockRequest; onDone: (status: BlockStatus) => void }[] = [];
+
+  constructor(sizeBytes: number, info: Partial<BlockInfo> = {}) {
+    this.bytes = new Uint8Array(sizeBytes);
+    this.info = {
+      sizeBytes,
+      isReadOnly: false,
+      canDiscard: true,
+      hasWriteCache: true,
+      queueDepthMax: 128,
+      ...info,
+    };
+  }
+
+  get pendingCount(): number {
+    return this.#pending.length;
+  }
+
+  submit(request: BlockRequest, onDone: (status: BlockStatus) => void): void {
+    this.#pending.push({ request, onDone });
+    if (this.#pending.length > this.info.queueDepthMax) throw new Error('Queue depth exceeded');
+  }
+
+  /** Finishes all requests, also those that others lead to, one after the other. */
+  run(): void {
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      const { request, onDone } = next;
+      const status = this.nextStatus;
+      this.nextStatus = 'ok';
+      if (status === 'ok') this.#carryOut(request);
+      onDone(status);
+    }
+  }
+
+  #carryOut(request: BlockRequest): void {
+    if (request.kind === 'flush') {
+      this.log.push('flush');
+      return;
+    }
+    let at = request.offsetBytes;
+    if ('segments' in request) {
+      for (const segment of request.segments) {
+        const part = this.bytes.subarray(at, at + segment.length);
+        if (part.length !== segment.length) throw new Error('Request beyond the disk');
+        if (request.kind === 'read') segment.set(part);
+        else part.set(segment);
+        at += segment.length;
+      }
+      if ((at - request.offsetBytes) % 512 !== 0) throw new Error('Request of part of a sector');
+    } else {
+      at += request.lengthBytes;
+      this.bytes.fill(0, request.offsetBytes, at);
+    }
+    this.log.push(`${request.kind} ${request.offsetBytes} ${at - request.offsetBytes}`);
   }
 }
 

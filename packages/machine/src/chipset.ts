@@ -29,6 +29,7 @@ import {
 } from '@umbra/devices';
 import type { PhysicalBus } from './bus/physical-bus.ts';
 import type { PortBus } from './bus/port-bus.ts';
+import { type BoardDrive, buildDrives, type RemovableDrive } from './drives.ts';
 import { PLATFORM } from './firmware/platform.ts';
 import type { ProcessorPort } from './processor-port.ts';
 
@@ -69,6 +70,7 @@ export interface ChipsetOptions {
   readonly debugConsole?: CharBackend | undefined;
   readonly hasDebugExit: boolean;
   readonly hasTestDevice: boolean;
+  readonly drives: readonly BoardDrive[];
 }
 
 /** All chips of a machine. */
@@ -80,6 +82,8 @@ export class Chipset {
   readonly power: Piix4Pm;
   readonly keyboard: I8042;
   readonly vga: BochsVga;
+  /** Drives whose media can be changed, by drive number. */
+  readonly removableDrives: ReadonlyMap<number, RemovableDrive>;
   readonly #pic: I8259Pair;
   readonly #serial: { readonly uart: Uart16550; readonly input: ByteSource | undefined }[] = [];
 
@@ -166,6 +170,11 @@ export class Chipset {
     if (options.hasTestDevice) {
       add(new PcTestdev({ name: 'test-device', pio, mmio, lines: testLines(isa, pins) }));
     }
+    const ideIrqs = [isa.source(14), isa.source(15)] as const;
+    const { drives } = options;
+    const { controllers, removable } = buildDrives({ drives, pci, pio, memory, ideIrqs });
+    for (const controller of controllers) add(controller);
+    this.removableDrives = removable;
     this.devices = devices;
   }
 

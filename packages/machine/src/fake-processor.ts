@@ -126,6 +126,12 @@ class FakeMemory implements SwitchableMemory {
   writeFrom(address: number, source: Uint8Array): void {
     for (const [index, byte] of source.entries()) this.write8(address + index, byte);
   }
+  transferView(address: number, length: number): Uint8Array | undefined {
+    return address + length <= this.sizeBytes
+      ? this.#bytes.subarray(address, address + length)
+      : undefined;
+  }
+  transferred(): void {}
   allocateVideo(sizeBytes: number): number {
     const at = this.#next;
     this.#next += Math.ceil(sizeBytes / 4096) * 4096;

@@ -1,6 +1,7 @@
 import { MiB, UmbraError } from '@umbra/base';
-import { type Engine, type MmuMode, parseCpuModel, RAM_BYTES_MAX } from '@umbra/cpu';
+import { type Engine, type MmuMode, RAM_BYTES_MAX } from '@umbra/cpu';
 import type { BootPlan } from './boot/boot-plan.ts';
+import type { DriveMedia, DriveSpec } from './drive-spec.ts';
 
 export const ENGINES: readonly Engine[] = ['interpreter', 'translator', 'forced'];
 export const MMU_MODES: readonly MmuMode[] = ['shadow', 'two-stage'];
@@ -12,18 +13,13 @@ export interface MachineSpec {
   readonly ramBytes: number;
   readonly engine: Engine;
   readonly mmu: MmuMode;
-  /** `MODEL[,-FEATURE...]`, as parseCpuModel() of the processor reads it. */
-  readonly cpu?: string | undefined;
   readonly plan: BootPlan;
   readonly vgaRom?: Uint8Array | undefined;
   readonly hasDebugExit: boolean;
   readonly hasTestDevice: boolean;
-}
-
-/** Checks the name of a processor model with its features; throws UmbraError CPU_MODEL. */
-export function checkCpuModel(text: string): string {
-  parseCpuModel(text);
-  return text;
+  readonly drives: readonly DriveSpec[];
+  /** Kinds of media in the order in which firmware tries them. */
+  readonly bootOrder: readonly DriveMedia[];
 }
 
 /** Checks a memory size; throws UmbraError MEMORY_SIZE. */

@@ -1,7 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import { UmbraError } from '@umbra/base';
 import { runtimeBytes } from '@umbra/cpu/build-runtime';
+import { createQueueBlock } from './block/block-queue.ts';
+import { BlockServer } from './block/block-server.ts';
+import { slotCount } from './drive-spec.ts';
 import { ByteRing, createRingBlock } from './host/byte-ring.ts';
+import type { HostDisk } from './host/host-disk.ts';
 import type { HostLine } from './host/host-line.ts';
 import type { MachineSpec } from './machine-spec.ts';
 import type { ProcessorReport, ProcessorThreadData } from './messages.ts';
@@ -37,14 +41,22 @@ export class Machine {
   readonly #worker: Worker;
   readonly #requests = new SharedArrayBuffer(4);
   readonly #channels: readonly Channel[];
+  readonly #blockQueue: SharedArrayBuffer;
+  readonly #spec: MachineSpec;
+  readonly #disks: (HostDisk | undefined)[];
+  #blockServer: BlockServer | undefined;
   #pending: PendingWord | undefined;
   #hasEnded = false;
 
-  /** Starts a machine; serial lines for its ports, COM1 first, and perhaps a debug console. */
+  /**
+   * Starts a machine; serial lines for its ports, COM1 first, and perhaps a debug console; what is
+   * in its drives, by drive number.
+   */
   static start(options: {
     spec: MachineSpec;
     serial: readonly HostLine[];
     debugConsole?: HostLine | undefined;
+    disks: readonly (HostDisk | undefined)[];
     cacheFolder: string;
   }): Machine {
     return new Machine(options);
@@ -55,12 +67,16 @@ export class Machine {
     const debug =
       options.debugConsole === undefined ? undefined : openChannel(options.debugConsole, false);
     this.#channels = debug === undefined ? serial : [...serial, debug];
+    this.#spec = options.spec;
+    this.#disks = [...options.disks];
+    this.#blockQueue = createQueueBlock(slotCount(options.spec.drives));
     const workerData: ProcessorThreadData = {
       spec: options.spec,
       runtime: runtimeBytes(options.cacheFolder),
       requests: this.#requests,
       serial: serial.map(({ blocks }) => blocks),
       debugConsole: debug?.blocks.output,
+      blockQueue: this.#blockQueue,
     };
     this.#worker = new Worker(new URL('./processor.worker.ts', import.meta.url), { workerData });
     this.ended = this.#watch();
@@ -76,6 +92,15 @@ export class Machine {
     this.ended.then(cancel, cancel);
   }
 
+  /** The guest stands still until `resume`. */
+  pause(): void {
+    this.#request(REQUEST.PAUSE);
+  }
+
+  resume(): void {
+    this.#request(REQUEST.RESUME);
+  }
+
   reset(): void {
     this.#request(REQUEST.RESET);
   }
@@ -89,7 +114,9 @@ export class Machine {
   }
 
   #request(bits: number): void {
-    Atomics.or(new Int32Array(this.#requests), 0, bits);
+    const requests = new Int32Array(this.#requests);
+    Atomics.or(requests, 0, bits);
+    Atomics.notify(requests, 0);
     this.#wakeProcessor();
   }
 
@@ -107,6 +134,8 @@ export class Machine {
     } finally {
       this.#hasEnded = true;
       await this.#worker.terminate();
+      this.#blockServer?.close();
+      for (const disk of this.#disks) await disk?.close();
       for (const channel of this.#channels) {
         await flush(channel);
         await channel.line.close();
@@ -120,6 +149,7 @@ export class Machine {
         switch (report.kind) {
           case 'ready':
             this.#pending = report.pending;
+            this.#serveDisks(report.pending.buffer);
             // Whatever came in before had nobody to wake.
             this.#wakeProcessor();
             break;
@@ -134,6 +164,24 @@ export class Machine {
       this.#worker.on('error', reject);
       this.#worker.on('exit', () => resolve({ end: { kind: 'stopped' }, stats: {} }));
     });
+  }
+
+  #serveDisks(memory: SharedArrayBuffer): void {
+    this.#blockServer = new BlockServer({
+      block: this.#blockQueue,
+      slotCount: slotCount(this.#spec.drives),
+      memory,
+      backends: this.#disks.map((disk) => disk?.backend),
+      onCompletion: () => this.#wakeProcessor(),
+      onEject: (drive) => this.#takeOut(drive),
+    });
+  }
+
+  /** The medium of a drive is no longer in use. */
+  #takeOut(drive: number): void {
+    const disk = this.#disks[drive];
+    this.#disks[drive] = undefined;
+    disk?.close().catch((error: unknown) => this.#worker.emit('error', error));
   }
 
   #connect(channel: Channel): void {

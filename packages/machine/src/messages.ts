@@ -15,6 +15,8 @@ export interface ProcessorThreadData {
     readonly input: SharedArrayBuffer | undefined;
   }[];
   readonly debugConsole: SharedArrayBuffer | undefined;
+  /** The queue of disk operations. */
+  readonly blockQueue: SharedArrayBuffer;
 }
 
 /** What the processor's thread tells the main thread. */

@@ -42,6 +42,8 @@ function build(plan: BootPlan) {
     ],
     hasDebugExit: true,
     hasTestDevice: true,
+    drives: [],
+    bootOrder: [],
     uuid: new Uint8Array(16),
     random: () => 7,
     createProcessor: (board) => {

@@ -1,6 +1,7 @@
 import { assert, MiB, UmbraError } from '@umbra/base';
 import type { CharBackend } from '@umbra/core';
 import { FW_CFG_KEY, type PamSegment } from '@umbra/devices';
+import { BOOT_ORDER_FILE, bootOrderFile } from './boot/boot-order.ts';
 import type { BootPlan } from './boot/boot-plan.ts';
 import { bootGdt, buildBootRom, SELECTOR } from './boot/boot-rom.ts';
 import { type LoadedPiece, placeLinux } from './boot/bzimage.ts';
@@ -10,6 +11,8 @@ import { setUpPci } from './boot/pci-setup.ts';
 import { PhysicalBus } from './bus/physical-bus.ts';
 import { PortBus } from './bus/port-bus.ts';
 import { Chipset, type SerialLine } from './chipset.ts';
+import type { DriveMedia } from './drive-spec.ts';
+import type { BoardDrive } from './drives.ts';
 import { buildAcpiTables, RSDP_FILE, TABLES_FILE } from './firmware/acpi-tables.ts';
 import { ByteWriter } from './firmware/byte-writer.ts';
 import {
@@ -46,6 +49,8 @@ export interface PcOptions {
   readonly debugConsole?: CharBackend | undefined;
   readonly hasDebugExit: boolean;
   readonly hasTestDevice: boolean;
+  readonly drives: readonly BoardDrive[];
+  readonly bootOrder: readonly DriveMedia[];
   /** 16 bytes that identify the machine. */
   readonly uuid: Uint8Array;
   /** 32 random bits. */
@@ -63,7 +68,15 @@ export type PcEnd =
   | { readonly kind: 'failure'; readonly message: string; readonly dump: string };
 
 /** Requests to a running machine, as bits: see Pc.handleRequests. */
-export const REQUEST = { STOP: 1 << 0, RESET: 1 << 1, POWER_BUTTON: 1 << 2, NMI: 1 << 3 } as const;
+export const REQUEST = {
+  STOP: 1 << 0,
+  RESET: 1 << 1,
+  POWER_BUTTON: 1 << 2,
+  NMI: 1 << 3,
+  /** The guest stands still until RESUME, or its end. */
+  PAUSE: 1 << 4,
+  RESUME: 1 << 5,
+} as const;
 
 /** The state of a machine except for its memory, as JSON. */
 export interface SavedPc {
@@ -83,8 +96,13 @@ export class Pc {
   readonly #lowRomOffset: number;
   #end: PcEnd | undefined;
   #isResetRequested = false;
+  #isPaused = false;
   /** Takes the requests made from outside so far; set by the thread that owns the machine. */
   takeRequests: () => number = () => 0;
+  /** Blocks the thread until there is a request; set likewise. */
+  waitForRequest: () => void = () => undefined;
+  /** Hands the controllers what their disks have finished; set likewise. */
+  collectDisks: () => void = () => undefined;
 
   constructor(options: PcOptions) {
     this.#options = options;
@@ -109,6 +127,7 @@ export class Pc {
       debugConsole: options.debugConsole,
       hasDebugExit: options.hasDebugExit,
       hasTestDevice: options.hasTestDevice,
+      drives: options.drives,
       events: {
         onReset: () => this.#requestReset(),
         onPowerOff: () => this.#finish({ kind: 'power-off' }),
@@ -204,10 +223,17 @@ export class Pc {
   #service(): void {
     this.#options.clock.runDue();
     this.#handleRequests(this.takeRequests());
+    this.collectDisks();
     this.chipset.feedSerial();
+    while (this.#isPaused && this.#end === undefined) {
+      this.waitForRequest();
+      this.#handleRequests(this.takeRequests());
+    }
   }
 
   #handleRequests(requests: number): void {
+    if ((requests & REQUEST.PAUSE) !== 0) this.#isPaused = true;
+    if ((requests & REQUEST.RESUME) !== 0) this.#isPaused = false;
     if ((requests & REQUEST.NMI) !== 0) this.processor.raiseNmi();
     if ((requests & REQUEST.POWER_BUTTON) !== 0) this.chipset.power.pressPowerButton();
     if ((requests & REQUEST.RESET) !== 0) this.#requestReset();
@@ -354,6 +380,9 @@ export class Pc {
     fwCfg.addFile(LOADER_FILE, tableLoaderScript(acpi));
     fwCfg.addFile(SMBIOS_TABLES_FILE, smbios.tables);
     fwCfg.addFile(SMBIOS_ANCHOR_FILE, smbios.anchor);
+    const { drives, bootOrder } = this.#options;
+    const specs = drives.map(({ spec }) => spec);
+    if (specs.length > 0) fwCfg.addFile(BOOT_ORDER_FILE, bootOrderFile(specs, bootOrder));
   }
 
   #fillCmos(): void {

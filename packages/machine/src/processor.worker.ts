@@ -6,7 +6,9 @@ import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { assert, UmbraError } from '@umbra/base';
 import type { CharBackend } from '@umbra/core';
 import { createMemory, PENDING, Processor } from '@umbra/cpu';
+import { BlockClient } from './block/block-client.ts';
 import type { ByteSource, SerialLine } from './chipset.ts';
+import { slotCount } from './drive-spec.ts';
 import { ByteRing } from './host/byte-ring.ts';
 import type { ProcessorReport, ProcessorThreadData } from './messages.ts';
 import { Pc, VIDEO_BYTES } from './pc.ts';
@@ -34,19 +36,24 @@ function runMachine(data: ProcessorThreadData): ProcessorReport {
   const deadlines = createDeadlineBlock();
   const publisher = new DeadlinePublisher(deadlines, time.monotonicNs);
   const memory = createMemory(spec.ramBytes, VIDEO_BYTES);
+  const blocks = new BlockClient(data.blockQueue, slotCount(spec.drives), memory.buffer);
   let pending: PendingWord | undefined;
   const pc = new Pc({
     ...spec,
+    drives: spec.drives.map((drive, number) => ({
+      spec: drive,
+      medium: drive.medium === undefined ? undefined : blocks.backend(number, drive.medium),
+      onEject: () => blocks.eject(number),
+    })),
     clock: new MachineClock(time, (deadlineNs) => publisher.publish(deadlineNs)),
     serial: data.serial.map(({ output, input }) => serialLine(output, input)),
     debugConsole: data.debugConsole === undefined ? undefined : ringSink(data.debugConsole),
     uuid: randomFillSync(new Uint8Array(16)),
     random: randomWords(),
     createProcessor: (host) => {
-      const { ramBytes, engine, mmu, cpu } = spec;
+      const { ramBytes, engine, mmu } = spec;
       const { runtime } = data;
-      const base = { ramBytes, engine, mmu, host, memory, runtime };
-      const processor = Processor.create(cpu === undefined ? base : { ...base, cpu });
+      const processor = Processor.create({ ramBytes, engine, mmu, host, memory, runtime });
       pending = { ...processor.pendingWord, bits: PENDING.SERVICE };
       return processor;
     },
@@ -54,6 +61,8 @@ function runMachine(data: ProcessorThreadData): ProcessorReport {
   assert(pending !== undefined, 'the processor exists');
   const requests = new Int32Array(data.requests);
   pc.takeRequests = () => Atomics.exchange(requests, 0, 0);
+  pc.waitForRequest = () => void Atomics.wait(requests, 0, 0);
+  pc.collectDisks = () => blocks.collect();
   const workerData = { block: deadlines, pending };
   new Worker(new URL('./time/timer.worker.ts', import.meta.url), { workerData });
   report({ kind: 'ready', pending });

@@ -16,6 +16,7 @@ const CONFIG = {
   HEADER: 0x0c,
   BAR_0: 0x10,
   INTERRUPT: 0x3c,
+  IDE_TIMING: 0x40,
   PIRQ_ROUTE: 0x60,
 } as const;
 const COMMAND = { IO: 1 << 0, MEMORY: 1 << 1 } as const;
@@ -23,6 +24,8 @@ const BAR_COUNT = 6;
 const BAR_IO = 1 << 0;
 const ABSENT = 0xffff_ffff;
 const MULTIFUNCTION = 0x0080_0000;
+/** Both channels of the IDE controller answer at their ports. [PIIX3] §2.3.9 */
+const IDE_DECODE = 0x8000_8000;
 /** The ISA interrupt of each PIRQ line, and those that must be level-triggered for it. */
 const PIRQ_ROUTES = [10, 10, 11, 11] as const;
 const LEVEL_IRQS_HIGH = (1 << (PLATFORM.SCI - 8)) | (1 << (10 - 8)) | (1 << (11 - 8));
@@ -43,6 +46,8 @@ export function setUpPci(ports: Ports): void {
   const routes = PIRQ_ROUTES.reduce<number>((word, irq, index) => word | (irq << (index * 8)), 0);
   write(ports, isaBridge, CONFIG.PIRQ_ROUTE, routes);
   ports.write(PORT.ELCR_HIGH, 1, LEVEL_IRQS_HIGH);
+  const ide = isaBridge | 1;
+  write(ports, ide, CONFIG.IDE_TIMING, IDE_DECODE);
 }
 
 function assignAddresses(ports: Ports, target: number, next: { memory: number; io: number }): void {

@@ -1,0 +1,18 @@
+import { test } from 'node:test';
+import { type DriveCase, exerciseDrives, linuxGuest } from './disk-guest.ts';
+
+const DRIVES: readonly DriveCase[] = [
+  { option: (path) => ['--disk', path], device: '/dev/sda' },
+  {
+    option: (path) => ['--cdrom', path],
+    device: '/dev/sr0',
+    isReadOnly: true,
+    sizeBytes: 4 << 20,
+  },
+];
+
+for (const kernel of ['vmlinuz-amd64', 'vmlinuz-686-pae', 'vmlinuz-686']) {
+  test(`Debian's ${kernel} reads and writes all kinds of drives`, async () => {
+    await exerciseDrives(linuxGuest(kernel), DRIVES);
+  });
+}
