@@ -63,7 +63,7 @@ export function pagedLoad(stream: PagedStream): StreamLoad {
     for (const item of items) {
       if (item.label?.startsWith('random') !== true || item.bytes.length === 0) continue;
       const at = (labels.get(item.label) as number) - world.code + item.bytes.length - 1;
-      if (random.chance(20)) otherCode[at] = random.below(256);
+      if (random.chance(40)) otherCode[at] = random.below(256);
     }
     world.install(processor, {
       code: image,
@@ -215,6 +215,12 @@ class StreamBuilder {
     const other = `sub${random.below(this.#subroutines)}`;
     const depth = this.#world.variable('DEPTH');
     const step = () => e.absolute([0xff], 1, depth);
+    if (this.#taste.root > 0 && random.chance(40)) {
+      // The caller's code may be other code by now.
+      this.#rootChange();
+      this.#put(e.raw(0xc3));
+      return;
+    }
     switch (random.below(9)) {
       case 0: // Recursion: dec; jle out; call; out: ret
         step().raw(0x7e, 5, 0xe8).distance(`sub${index}`);
@@ -315,7 +321,10 @@ class StreamBuilder {
   #interrupt(): void {
     const e = this.#emitter();
     const out = [0xe6, INTERRUPT_PORT];
-    switch (this.#random.below(6)) {
+    switch (this.#random.below(7)) {
+      case 5: // cli; pushf; or dword [rsp], IF; popf
+        e.raw(0xfa, ...out, 0x9c, 0x81, 0x0c, ...RSP_OPERAND, 0, 2, 0, 0, 0x9d);
+        break;
       case 0:
         e.raw(0xfa, ...out);
         break;

@@ -83,6 +83,8 @@ const VARIABLE = {
   SLOT: 40,
   /** Where the stream goes on after its next fault. */
   RESUME: 48,
+  /** A sum of registers at many places, so that what differed once is seen at the end. */
+  LOG: 56,
   REGISTERS: 64,
 } as const;
 
@@ -167,12 +169,12 @@ export class World {
   codeEntryFor(random: Chance, frame: number): PageEntry {
     const low =
       frame |
-      (random.chance(92) ? PRESENT : 0) |
+      (random.chance(90) ? PRESENT : 0) |
       (random.chance(85) ? WRITABLE : 0) |
       (random.chance(95) ? USER : 0) |
       (random.chance(60) ? ACCESSED : 0) |
       (random.chance(30) ? DIRTY : 0);
-    return [low, this.hasNoExecute && random.chance(5) ? 0x8000_0000 : 0];
+    return [low, this.hasNoExecute && random.chance(12) ? 0x8000_0000 : 0];
   }
 
   /** Where the body's end, and the fault handler, go on. */
@@ -285,12 +287,33 @@ export class World {
     const start = this.#main(HOME);
     e.raw(0xe9, ...word32(entry - (start + e.bytes.length + 5)));
     const end = e.bytes.length;
+    // lahf
+    this.#log(e, [1, 2, 3, 4, 5, 6, 7]);
+    e.raw(0x9f);
+    this.#log(e, [0]);
     e.wide().absolute([0xc7], 0, this.variable('RESUME'));
     e.raw(...word32(start + end));
     e.absolute([0xff], 1, this.variable('COUNTER'));
     e.raw(0x0f, 0x85, ...word32(-(e.bytes.length + 6)));
     e.raw(0xe6, EXIT_PORT, 0xf4);
     return { bytes: e.bytes, end };
+  }
+
+  /** Adds registers to the sum, through SS, which is good wherever there is a stack. */
+  #log(e: Emitter, registers: readonly number[]): void {
+    for (const register of registers) {
+      e.raw(0x36).absolute([0x01], register, this.variable('LOG'));
+      e.raw(0x36).absolute([0xc1], 0, this.variable('LOG')).raw(5);
+    }
+  }
+
+  /** Adds the return address and the flags of an exception's frame, `depth` words up. */
+  #logFrame(e: Emitter, depth: number): void {
+    const word = this.width / 8;
+    for (const place of [depth, depth + 2]) {
+      e.raw(0x8b, 0x44, 0x24, place * word);
+      this.#log(e, [0]);
+    }
   }
 
   #installHandlers(processor: Processor, loopEnd: number): void {
@@ -310,6 +333,11 @@ export class World {
     here('fault');
     for (const register of [0, 1, 6, 7]) e.raw(0x50 | register);
     takeSegments();
+    this.#log(e, [1, 2, 3, 5, 6, 7]);
+    this.#logFrame(e, 4);
+    // mov eax, cr2
+    e.raw(0x0f, 0x20, 0xd0);
+    this.#log(e, [0]);
     e.absolute([0xff], 0, this.variable('FAULTS'));
     const restore = new Emitter(this.width).raw(0xfc);
     const leaves = this.#sharesLeaves ? ([0, 0] as const) : ([0, 1] as const);
@@ -331,12 +359,20 @@ export class World {
       .raw(...word32(loopEnd));
     for (const register of [7, 6, 1, 0]) e.raw(0x58 | register);
     interruptReturn();
+    const logTrap = () => {
+      e.raw(0x50);
+      this.#log(e, [0, 1, 2, 3, 5, 6, 7]);
+      this.#logFrame(e, 1);
+      e.raw(0x58);
+    };
     here('debug');
+    logTrap();
     e.raw(0x36).absolute([0xff], 1, this.variable('STEPS'));
     const clear = [...(isWide ? [0x48] : []), 0x81, 0x64, 0x24, 2 * word, ...word32(~0x100)];
     e.raw(0x7f, clear.length).raw(...clear);
     interruptReturn();
     here('interrupt');
+    logTrap();
     e.raw(0x36).absolute([0xff], 0, this.variable('INTERRUPTS'));
     interruptReturn();
     for (const name of ['toggle', 'reload'] as const) {
