@@ -1,6 +1,7 @@
+import type { OpcodeRow } from '@umbra/isa';
 import { type Assembled, assemble, Emitter, type Item } from './fuzz-assembler.ts';
 import { INTERRUPT_PORT, type StreamLoad } from './fuzz-engines.ts';
-import { Chance, HANDLED_ROWS, randomInstruction } from './fuzz-random.ts';
+import { CALM_ROWS, Chance, HANDLED_ROWS, randomInstruction } from './fuzz-random.ts';
 import { startRegisters } from './fuzz-start.ts';
 import {
   CODE_PAGES,
@@ -84,6 +85,7 @@ class StreamBuilder {
   readonly #items: Item[] = [];
   /** What kinds of things the stream does besides calculating, in percent. */
   readonly #taste: Record<'call' | 'entry' | 'store' | 'interrupt' | 'root' | 'step', number>;
+  readonly #rows: readonly OpcodeRow[];
   #subroutines = 0;
   #isInBody = true;
   #count = 0;
@@ -92,6 +94,7 @@ class StreamBuilder {
   constructor(world: World, random: Chance) {
     this.#world = world;
     this.#random = random;
+    this.#rows = random.chance(40) ? CALM_ROWS : HANDLED_ROWS;
     const some = (most: number) => (random.chance(60) ? random.below(most) : 0);
     this.#taste = {
       call: some(30),
@@ -160,7 +163,7 @@ class StreamBuilder {
   }
 
   #randomOne(): void {
-    const bytes = randomInstruction(this.#random, this.#world.width, HANDLED_ROWS);
+    const bytes = randomInstruction(this.#random, this.#world.width, this.#rows);
     this.#items.push({ label: `random${this.#randoms++}`, bytes, references: [] });
   }
 
@@ -349,7 +352,7 @@ class StreamBuilder {
   #rootChange(): void {
     const world = this.#world;
     const e = this.#emitter();
-    if (world.isUser || this.#random.chance(40)) e.raw(0xcd, TOGGLE_VECTOR);
+    if (world.isUser || this.#random.chance(60)) e.raw(0xcd, TOGGLE_VECTOR);
     else e.loadAddress(RAX, world.roots[this.#random.below(2)] as number).raw(0x0f, 0x22, 0xd8);
     this.#put(e);
   }

@@ -47,8 +47,8 @@ export const CODE_PAGES = 10;
 export const DATA_PAGES = 12;
 /** Entries that the fault handler puts back: all but the stack's and the windows'. */
 const RESTORED = STACK;
-/** Faults after which it does so. */
-const RESTORE_PERIOD = 8;
+/** Faults after which it does so: powers of two. */
+const RESTORE_PERIODS = [8, 64] as const;
 
 const SELECTOR = { CODE0: 8, DATA0: 0x10, CODE3: 0x1b, DATA3: 0x23, TSS: 0x28, FAULT_TSS: 0x38 };
 const CODE_ATTR = SEG.P | SEG.S | SEG.CODE | SEG.WRITABLE | SEG.ACCESSED | SEG.G;
@@ -102,6 +102,7 @@ export class World {
   readonly #homeFrame: number;
   readonly #sharesLeaves: boolean;
   readonly #writeProtects: boolean;
+  readonly #restorePeriod: number;
 
   constructor(random: Chance) {
     this.width = random.chance(50) ? 64 : 32;
@@ -117,8 +118,9 @@ export class World {
     this.dataFrames = takeMany(DATA_PAGES);
     this.#stackFrames = takeMany(STACK_PAGES);
     this.#homeFrame = take();
-    this.#sharesLeaves = random.chance(40);
+    this.#sharesLeaves = random.chance(30);
     this.#writeProtects = random.chance(60);
+    this.#restorePeriod = RESTORE_PERIODS[random.below(2)] as number;
   }
 
   get code(): number {
@@ -246,7 +248,7 @@ export class World {
       set(DIRECTORIES[root], main, [leaves[root] | ALL, 0]);
       const leaf = leaves[root];
       const frameOf = (page: number) =>
-        root === 1 && random.chance(30)
+        root === 1 && random.chance(60)
           ? (this.otherFrames[page] as number)
           : (this.codeFrames[page] as number);
       set(leaf, HOME, [this.#homeFrame | ALL, 0]);
@@ -349,7 +351,7 @@ export class World {
     }
     // mov rax, cr3; mov cr3, rax
     restore.raw(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);
-    e.absolute([0xf6], 0, this.variable('FAULTS')).raw(RESTORE_PERIOD - 1);
+    e.absolute([0xf6], 0, this.variable('FAULTS')).raw(this.#restorePeriod - 1);
     e.raw(0x75, restore.bytes.length).raw(...restore.bytes);
     // Once only, so that what faults there as well does not go on for ever.
     e.wide().absolute([0x8b], 0, this.variable('RESUME'));
