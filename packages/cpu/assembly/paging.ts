@@ -707,9 +707,14 @@ export function forgetFunctions(): void {
   memory.fill(base() + CPU_AREA_JUMP_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
 }
 
+/** The run loop must look at its blocks' other pages anew. */
+export function forgetBlocks(): void {
+  memory.fill(base() + CPU_AREA_BLOCK_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
+}
+
 export function clearJumpCache(): void {
   forgetFunctions();
-  memory.fill(base() + CPU_AREA_BLOCK_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
+  forgetBlocks();
 }
 
 /** Drops every shadow, globals too. */

@@ -5,7 +5,7 @@ import { EXIT_PORT } from './fuzz-start.ts';
 
 /**
  * Differential fuzzing of the engines: streams of instructions from a random state, run by the
- * interpreter and by the translator, most with everything translated at first sight. Registers,
+ * interpreter and by the translator, many with everything translated at first sight. Registers,
  * flags, faults and memory must come out the same.
  */
 

@@ -51,10 +51,13 @@ function list(bytes: Uint8Array, bits: 16 | 32 | 64, from: number, to: number, b
   for (let at = from; at < to; ) {
     const decoded = decoder.decode(bytes, at, bytes.length, bits);
     const length = typeof decoded === 'string' ? 1 : decoded.length;
+    // What fills the space between pieces of code.
+    const isPadding = bytes[at] === 0x90 && bytes[at - 1] === 0x90;
     const text =
       typeof decoded === 'string' ? decoded : formatInstruction(decoded, BigInt(base + at));
     const raw = Buffer.from(bytes.subarray(at, at + length)).toString('hex');
-    console.log(`    ${((base + at) >>> 0).toString(16)} ${raw.padEnd(24)} ${text}`);
+    if (!isPadding)
+      console.log(`    ${((base + at) >>> 0).toString(16)} ${raw.padEnd(24)} ${text}`);
     at += length;
   }
 }
