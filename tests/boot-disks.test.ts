@@ -9,7 +9,7 @@ import { UmbraProcess } from './umbra-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'umbra-boot-'));
 after(() => rmSync(folder, { recursive: true }));
-const EXIT = { disk: 3, cdrom: 4 } as const;
+const EXIT = { disk: 3, cdrom: 4, floppy: 5 } as const;
 const DISC_BLOCK = 2048;
 
 const disk = file('disk.img', 8 << 20, [
@@ -22,6 +22,11 @@ const disc = file('disc.iso', 64 * DISC_BLOCK, [
   [19 * DISC_BLOCK, bootCatalog(20)],
   [20 * DISC_BLOCK, bootSector({ exitValue: EXIT.cdrom, blockBytes: DISC_BLOCK })],
   [DISC_BLOCK, Buffer.from('Second block of the disc\n\0')],
+]);
+
+const diskette = file('diskette.img', 1_474_560, [
+  [0, bootSector({ exitValue: EXIT.floppy })],
+  [512, Buffer.from('Second sector of the diskette\n\0')],
 ]);
 
 function file(
@@ -78,4 +83,10 @@ test('SeaBIOS boots the CD when the boot order says so', async () => {
   const { text, value } = await boot('--disk', disk, '--cdrom', disc, '--boot', 'cdrom,disk');
   assert.match(text, /Second block of the disc/);
   assert.equal(value, EXIT.cdrom);
+});
+
+test('SeaBIOS boots a diskette', async () => {
+  const { text, value } = await boot('--floppy', diskette, '--boot', 'floppy');
+  assert.match(text, /Second sector of the diskette/);
+  assert.equal(value, EXIT.floppy);
 });

@@ -11,6 +11,8 @@ const BOOT_MS_MAX = 300_000;
 const COMMAND_MS_MAX = 120_000;
 const DISK_BYTES = 64 << 20;
 const DATA_BYTES = 8 << 20;
+/** Of 64 KiB, before what the guest writes. */
+const SKIPPED_BLOCKS = 5;
 const DISK_COMPLAINTS = /I\/O error|exception Emask|failed command|lost interrupt|task abort|reset/;
 
 /** How a drive is given to the guest, and what the guest calls it. */
@@ -62,19 +64,23 @@ export async function exerciseDrives(
       assert.match(answer, /status 0\r/, `${text}:\n${answer}`);
       return answer;
     };
-    for (const [index, { device, isReadOnly }] of drives.entries()) {
+    for (const [index, { device, isReadOnly, sizeBytes = DISK_BYTES }] of drives.entries()) {
       const path = paths[index] ?? '';
       await command(`for i in 1 2 3 4 5 6 7 8 9; do [ -b ${device} ] || sleep 1; done`);
       const whole = await command(`dd if=${device} bs=1M 2>/dev/null | md5sum`);
       assert.ok(whole.includes(md5(readFileSync(path))), `${device} reads as its file`);
       if (isReadOnly) continue;
-      await command('dd if=/dev/urandom of=/tmp/data bs=64k count=100 2>/dev/null');
-      await command(`dd if=/tmp/data of=${device} bs=64k seek=5 conv=fsync 2>/dev/null`);
+      const blocks = Math.min(100, (sizeBytes >> 16) - SKIPPED_BLOCKS);
+      await command(`dd if=/dev/urandom of=/tmp/data bs=64k count=${blocks} 2>/dev/null`);
+      await command(
+        `dd if=/tmp/data of=${device} bs=64k seek=${SKIPPED_BLOCKS} conv=fsync 2>/dev/null`,
+      );
       await command('echo 3 > /proc/sys/vm/drop_caches');
-      const read = `dd if=${device} bs=64k skip=5 count=100 2>/dev/null`;
+      const read = `dd if=${device} bs=64k skip=${SKIPPED_BLOCKS} count=${blocks} 2>/dev/null`;
       await command(`${read} | cmp - /tmp/data`);
       const sum = /[0-9a-f]{32}/.exec(await command('md5sum /tmp/data'))?.[0];
-      const part = readFileSync(path).subarray(5 << 16, 105 << 16);
+      const [from, to] = [SKIPPED_BLOCKS << 16, (SKIPPED_BLOCKS + blocks) << 16];
+      const part = readFileSync(path).subarray(from, to);
       assert.equal(md5(part), sum, `${device} is on the host what the guest wrote`);
     }
     umbra.type('poweroff\n');

@@ -9,6 +9,7 @@ const DRIVES: readonly DriveCase[] = [
     isReadOnly: true,
     sizeBytes: 4 << 20,
   },
+  { option: (path) => ['--floppy', path], device: '/dev/fd0', sizeBytes: 1_474_560 },
 ];
 
 for (const kernel of ['vmlinuz-amd64', 'vmlinuz-686-pae', 'vmlinuz-686']) {

@@ -23,7 +23,7 @@ test('what follows a file name says how it is opened; other commas belong to it'
 });
 
 test('the boot order is a list of kinds of media', () => {
-  assert.deepEqual(parseBootOrder(), ['disk', 'cdrom']);
+  assert.deepEqual(parseBootOrder(), ['disk', 'cdrom', 'floppy']);
   assert.deepEqual(parseBootOrder('cdrom'), ['cdrom']);
-  assert.throws(() => parseBootOrder('tape'), /"tape", expected some of disk, cdrom/);
+  assert.throws(() => parseBootOrder('tape'), /"tape", expected some of disk, cdrom, floppy/);
 });

@@ -14,17 +14,20 @@ export interface DrivePlan {
   readonly source: DiskSource;
 }
 
-const BUSES = Object.keys(DRIVE_PLACES) as readonly DriveBus[];
-const MEDIA: readonly DriveMedia[] = ['disk', 'cdrom'];
-const DEFAULT_BOOT_ORDER = 'disk,cdrom';
-/** The IDE places that disks and CD drives take, best one first: a CD drive is second to none. */
+/** Where hard disks can be. */
+const BUSES: readonly DriveBus[] = ['ide'];
+const MEDIA: readonly DriveMedia[] = ['disk', 'cdrom', 'floppy'];
+const DEFAULT_BOOT_ORDER = 'disk,cdrom,floppy';
+/** The IDE places that disks and CD drives take, best one first. */
+const FLOPPY_PLACES = [0, 1] as const;
 const IDE_PLACES = { disk: [0, 1, 3, 2], cdrom: [2, 3, 1, 0] } as const;
 
 /** The drives that the options ask for; throws UmbraError USAGE. */
 export function planDrives(options: RunOptions): DrivePlan[] {
   const taken = new Set<string>();
   const take = (bus: DriveBus, media: DriveMedia): DrivePlan['spec'] => {
-    const place = IDE_PLACES[media].find((free) => !taken.has(`${bus}${free}`));
+    const places = bus === 'floppy' || media === 'floppy' ? FLOPPY_PLACES : IDE_PLACES[media];
+    const place = places.find((free) => !taken.has(`${bus}${free}`));
     if (place === undefined) {
       throw usage(`More drives than the ${DRIVE_PLACES[bus]} that bus ${bus} has room for`);
     }
@@ -38,7 +41,12 @@ export function planDrives(options: RunOptions): DrivePlan[] {
     const source = { path, format: 'raw', isReadOnly: true } as const;
     return { spec: take('ide', 'cdrom'), source };
   });
-  return [...disks, ...cdroms];
+  const floppies = (options.floppy ?? []).map((text) => {
+    const path = text.replace(/,readonly$/, '');
+    const source = { path, format: 'raw', isReadOnly: path !== text } as const;
+    return { spec: take('floppy', 'floppy'), source };
+  });
+  return [...disks, ...cdroms, ...floppies];
 }
 
 /** The kinds of media of `--boot`, first one first; throws UmbraError USAGE. */

@@ -1,5 +1,5 @@
 /** What the escape key's next key asks for. */
-export type EscapeAction = 'help' | 'quit' | 'reset' | 'power-button' | 'nmi';
+export type EscapeAction = 'help' | 'quit' | 'reset' | 'power-button' | 'nmi' | 'media';
 
 /** Ctrl-A, as in other terminal programs of this kind. */
 const ESCAPE = 0x01;
@@ -10,6 +10,7 @@ const ACTIONS: Readonly<Record<string, EscapeAction>> = {
   r: 'reset',
   p: 'power-button',
   n: 'nmi',
+  e: 'media',
 };
 
 /** The help text, for a terminal in raw mode. */
@@ -20,6 +21,7 @@ export const ESCAPE_HELP: string = [
   'Ctrl-A p   press the power button',
   'Ctrl-A r   reset',
   'Ctrl-A n   send a non-maskable interrupt',
+  'Ctrl-A e   eject CDs and diskettes, or put them in again',
   'Ctrl-A a   send Ctrl-A itself to the guest',
   '',
 ].join('\r\n');

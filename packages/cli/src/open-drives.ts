@@ -1,4 +1,10 @@
-import { type DiskEvents, type DriveSpec, type HostDisk, openHostDisk } from '@umbra/machine';
+import {
+  type DiskEvents,
+  type DriveSpec,
+  type HostDisk,
+  type Machine,
+  openHostDisk,
+} from '@umbra/machine';
 import type { DrivePlan } from './drive-options.ts';
 
 /** A drive whose image is open. */
@@ -22,5 +28,28 @@ export async function openDrives(
   } catch (error) {
     for (const { disk } of opened) await disk.close();
     throw error;
+  }
+}
+
+/**
+ * Presses the buttons of all drives of removable media that hold one, and puts the media of the
+ * others in again. What cannot be opened is told, and the drive stays empty. Never rejects.
+ */
+export async function swapMedia(
+  machine: Machine,
+  plans: readonly DrivePlan[],
+  events: DiskEvents,
+): Promise<void> {
+  for (const [number, { spec, source }] of plans.entries()) {
+    if (spec.media === 'disk') continue;
+    if (machine.hasMedium(number)) {
+      machine.eject(number, false);
+      continue;
+    }
+    try {
+      machine.insert(number, await openHostDisk(source, events));
+    } catch (error) {
+      process.stderr.write(`umbra: ${(error as Error).message}\r\n`);
+    }
   }
 }

@@ -9,7 +9,7 @@ import {
   socketLine,
 } from '@umbra/machine';
 import { ESCAPE_HELP, type EscapeAction } from './escape-filter.ts';
-import { openDrives } from './open-drives.ts';
+import { openDrives, swapMedia } from './open-drives.ts';
 import { parseRunOptions, runHelp } from './options.ts';
 import { type LineTarget, planRun } from './run-spec.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
@@ -34,7 +34,13 @@ export async function run(args: readonly string[]): Promise<number> {
   const plan = planRun(options);
   const terminals: Terminal[] = [];
   const running: { machine?: Machine } = {};
-  const onAction = (action: EscapeAction): void => perform(action, running.machine);
+  const events = diskEvents(() => running.machine);
+  const onAction = (action: EscapeAction): void => {
+    const { machine } = running;
+    if (machine === undefined) return;
+    if (action === 'media') void swapMedia(machine, plan.drives, events);
+    else perform(action, machine);
+  };
   const open = (target: LineTarget): Promise<HostLine> | HostLine => {
     if (target.kind !== 'stdio') return openLine(target);
     const terminal = openTerminal(onAction);
@@ -58,10 +64,7 @@ export async function run(args: readonly string[]): Promise<number> {
     if (terminals.some(({ isInteractive }) => isInteractive)) {
       process.stderr.write('umbra: Ctrl-A h for help, Ctrl-A x to quit\r\n');
     }
-    const drives = await openDrives(
-      plan.drives,
-      diskEvents(() => running.machine),
-    );
+    const drives = await openDrives(plan.drives, events);
     const spec = { ...plan.spec, drives: drives.map((drive) => drive.spec) };
     const disks = drives.map(({ disk }) => disk);
     running.machine = Machine.start({
@@ -93,22 +96,22 @@ function diskEvents(machine: () => Machine | undefined): DiskEvents {
   };
 }
 
-function perform(action: EscapeAction, machine: Machine | undefined): void {
+function perform(action: Exclude<EscapeAction, 'media'>, machine: Machine): void {
   switch (action) {
     case 'help':
       process.stderr.write(ESCAPE_HELP);
       break;
     case 'quit':
-      machine?.stop();
+      machine.stop();
       break;
     case 'reset':
-      machine?.reset();
+      machine.reset();
       break;
     case 'power-button':
-      machine?.pressPowerButton();
+      machine.pressPowerButton();
       break;
     case 'nmi':
-      machine?.sendNmi();
+      machine.sendNmi();
       break;
     default:
       unreachable(action);

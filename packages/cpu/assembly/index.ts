@@ -31,7 +31,6 @@ export {
   clearJumpCache,
   fetchHost,
   flushAll,
-  forgetBlocks,
   forgetFunctions,
   invalidateLinear,
   probeFetch,

@@ -707,14 +707,9 @@ export function forgetFunctions(): void {
   memory.fill(base() + CPU_AREA_JUMP_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
 }
 
-/** The run loop must look at its blocks' other pages anew. */
-export function forgetBlocks(): void {
-  memory.fill(base() + CPU_AREA_BLOCK_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
-}
-
 export function clearJumpCache(): void {
   forgetFunctions();
-  forgetBlocks();
+  memory.fill(base() + CPU_AREA_BLOCK_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
 }
 
 /** Drops every shadow, globals too. */

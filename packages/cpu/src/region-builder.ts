@@ -279,12 +279,11 @@ export class RegionBuilder extends Builder {
     const low = this.wide
       ? nodes.operation(OP.I32_WRAP_I64, 32, [this.#word(LOCAL.TARGET)])
       : this.#word(LOCAL.TARGET);
-    const { I32_SHR_U, I32_XOR } = OP;
-    const generation = nodes.binary(I32_SHR_U, key, nodes.constant32(14));
-    const product = nodes.binary(OP.I32_MUL, generation, nodes.constant32(0x9e37_79b1));
-    const spread = nodes.binary(I32_SHR_U, product, nodes.constant32(18));
-    const folded = nodes.binary(I32_XOR, low, nodes.binary(I32_SHR_U, low, nodes.constant32(12)));
-    const mixed = nodes.binary(I32_XOR, folded, spread);
+    const mixed = nodes.binary(
+      OP.I32_XOR,
+      nodes.binary(OP.I32_XOR, low, nodes.binary(OP.I32_SHR_U, low, nodes.constant32(12))),
+      nodes.binary(OP.I32_SHR_U, key, nodes.constant32(11)),
+    );
     const index = nodes.binary(OP.I32_AND, mixed, nodes.constant32(JUMP_CACHE.COUNT - 1));
     this.setLocal(LOCAL.ENTRY, nodes.binary(OP.I32_SHL, index, nodes.constant32(4)));
     const cache = this.cpuBase + CPU_AREA.JUMP_CACHE;

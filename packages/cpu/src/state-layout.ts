@@ -279,11 +279,8 @@ export const MODE = {
 
 /** Bits of the mode key that change what an instruction's bytes mean or how they are translated. */
 export const BLOCK_MODE = 0b10_1000_1111_0111;
-/**
- * Bits of the mode key that tell entries of the jump cache apart. A region that waits for a return
- * must find them as they were: what it keeps of the shadow tables depends on them.
- */
-export const JUMP_MODE = BLOCK_MODE | MODE.USER | MODE.SMAP_OVERRIDE;
+/** Bits of the mode key that tell entries of the jump cache apart. */
+export const JUMP_MODE = BLOCK_MODE | MODE.USER;
 
 /** A decoded block: a header, then instruction records. Offsets in the header, u32 unless said. */
 export const BLOCK = {

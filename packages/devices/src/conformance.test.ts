@@ -5,6 +5,7 @@ import {
   BochsVga,
   DebugConsole,
   DebugExit,
+  FloppyDrive,
   FwCfg,
   Hpet,
   I440fx,
@@ -12,6 +13,7 @@ import {
   I8237Pair,
   I8254Pit,
   I8259Pair,
+  I82078Fdc,
   I82093Ioapic,
   IsaInterrupts,
   Mc146818Rtc,
@@ -43,6 +45,7 @@ interface Bench {
   readonly mmio: TestMmio;
   readonly memory: TestMemory;
   readonly disk: TestDisk;
+  readonly floppy: TestDisk;
 }
 
 interface Fixture {
@@ -183,6 +186,16 @@ const FIXTURES: readonly Fixture[] = [
     ],
   },
   {
+    kind: 'i82078-fdc',
+    make: ({ pio, memory, floppy }) => {
+      const dma = new I8237Pair({ name: 'dma', pio, memory });
+      const drive = new FloppyDrive({ medium: floppy, onEject: nothing });
+      const drives = [drive];
+      return [new I82078Fdc({ name: 'fdc', pio, memory, irq: line(), dma, drives }), dma];
+    },
+    stir: (_device, random, bench) => stirFloppy(random, bench),
+  },
+  {
     kind: 'pci-bus',
     make: (bench) => {
       const pci = bus(bench);
@@ -294,6 +307,7 @@ function newBench(): Bench {
     mmio: new TestMmio(),
     memory: new TestMemory(0x1_0000, VGA_MEMORY_BYTES),
     disk: new TestDisk(0x10_0000),
+    floppy: new TestDisk(1_474_560),
   };
 }
 
@@ -382,6 +396,24 @@ function stirIde(random: SeededRandom, { pio, memory, disk }: Bench): void {
   if (random.below(4) === 0) pio.out8(pick([0xc000, 0xc008]), pick([0, 1, 8, 9]));
   if (random.below(8) === 0) disk.nextStatus = 'io-error';
   if (random.below(3) === 0) disk.run();
+}
+
+/** Commands of the floppy controller with sensible parameters, and its DMA channel made ready. */
+function stirFloppy(random: SeededRandom, { pio, floppy }: Bench): void {
+  pio.out8(0x3f2, random.below(8) === 0 ? 0x08 : 0x1c);
+  pio.out8(0x3f7, 0);
+  pio.out8(0x0b, random.below(2) === 0 ? 0x46 : 0x4a);
+  pio.out8(0x0c, 0);
+  pio.out8(0x05, 0xff);
+  pio.out8(0x05, random.below(4));
+  pio.out8(0x0a, 2);
+  for (let count = random.below(12); count > 0; count--) pio.in8(0x3f5);
+  const code = [0xe6, 0xc5, 0x0f, 0x08, 0x4d, 0xf6, 0x0e, 0x4a, 0x03, 0x13][random.below(10)] ?? 0;
+  for (const value of [code, 0, 0, random.below(2), 1 + random.below(18), 2, 18, 27, 255]) {
+    pio.out8(0x3f5, value);
+  }
+  if (random.below(8) === 0) floppy.nextStatus = 'io-error';
+  if (random.below(2) === 0) floppy.run();
 }
 
 /** What firmware does before it uses the IDE controller. */

@@ -44,6 +44,14 @@ const State = z.strictObject({
 });
 type State = z.infer<typeof State>;
 
+/** What became of a device's request. */
+export interface DmaOutcome {
+  /** Bytes that went through. */
+  readonly moved: number;
+  /** The count of the channel ran out with the last of them. */
+  readonly isTerminalCount: boolean;
+}
+
 /** The two cascaded DMA controllers of a PC, Intel 8237A, with their page registers. [I8237A] */
 export class I8237Pair implements Device<State> {
   readonly name: string;
@@ -73,23 +81,18 @@ export class I8237Pair implements Device<State> {
     });
   }
 
-  /** A device gives bytes to its channel; the number of bytes that went to memory. */
-  writeToMemory(channel: number, bytes: Uint8Array): number {
+  /** A device gives bytes to its channel. */
+  writeToMemory(channel: number, bytes: Uint8Array): DmaOutcome {
     return this.#transfer(channel, MODE.WRITE, bytes, (address, index) =>
       this.#memory.write8(address, bytes[index] ?? 0),
     );
   }
 
-  /** A device takes bytes from its channel; the number of bytes that came from memory. */
-  readFromMemory(channel: number, target: Uint8Array): number {
+  /** A device takes bytes from its channel. */
+  readFromMemory(channel: number, target: Uint8Array): DmaOutcome {
     return this.#transfer(channel, MODE.READ, target, (address, index) => {
       target[index] = this.#memory.read8(address);
     });
-  }
-
-  /** Whether the channel reached its terminal count since the guest last read the status. */
-  hasReachedTerminalCount(channel: number): boolean {
-    return (this.#controller(channel).terminalCount & (1 << (channel & 3))) !== 0;
   }
 
   reset(): void {
@@ -121,13 +124,14 @@ export class I8237Pair implements Device<State> {
     direction: number,
     bytes: Uint8Array,
     move: (address: number, index: number) => void,
-  ): number {
+  ): DmaOutcome {
     const controller = this.#controller(channel);
     const bit = 1 << (channel & 3);
     const state = controller.channels[channel & 3];
     const page = this.#pages[PAGE_OF_CHANNEL[channel] ?? 0] ?? 0;
     const width = channel < 4 ? 1 : 2;
     let moved = 0;
+    let isTerminalCount = false;
     while (state !== undefined && moved + width <= bytes.length) {
       const isOff = (controller.mask & bit) !== 0 || (controller.command & COMMAND.DISABLE) !== 0;
       if (isOff || (state.mode & MODE.TRANSFER) !== direction) break;
@@ -140,6 +144,7 @@ export class I8237Pair implements Device<State> {
       state.count = (state.count - 1) & 0xffff;
       if (state.count !== 0xffff) continue;
       controller.terminalCount |= bit;
+      isTerminalCount = true;
       if ((state.mode & MODE.AUTO) !== 0) {
         state.address = state.baseAddress;
         state.count = state.baseCount;
@@ -148,7 +153,7 @@ export class I8237Pair implements Device<State> {
       }
       break;
     }
-    return moved;
+    return { moved, isTerminalCount };
   }
 }
 

@@ -1,5 +1,7 @@
 export { BochsVga, VGA_MEMORY_BYTES } from './bochs-vga.ts';
 export { DebugConsole, DebugExit, PostPort } from './debug-ports.ts';
+export { FloppyDrive, floppyFormat } from './floppy/floppy-drive.ts';
+export { I82078Fdc } from './floppy/i82078-fdc.ts';
 export { FW_CFG_KEY, FwCfg } from './fw-cfg.ts';
 export { Hpet } from './hpet.ts';
 export type { PamSegment } from './i440fx.ts';

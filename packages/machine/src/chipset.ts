@@ -136,7 +136,7 @@ export class Chipset {
       }),
     );
     add(new SystemControlPortA({ name: 'port-a', pio, onA20, onReset }));
-    add(new I8237Pair({ name: 'dma', pio, memory }));
+    const dma = add(new I8237Pair({ name: 'dma', pio, memory }));
     for (const [index, line] of options.serial.entries()) {
       this.#addSerial(options, line, index, isa.source(COM_PORTS[index]?.irq ?? 0), add);
     }
@@ -171,8 +171,16 @@ export class Chipset {
       add(new PcTestdev({ name: 'test-device', pio, mmio, lines: testLines(isa, pins) }));
     }
     const ideIrqs = [isa.source(14), isa.source(15)] as const;
-    const { drives } = options;
-    const { controllers, removable } = buildDrives({ drives, pci, pio, memory, ideIrqs });
+    const floppyIrq = isa.source(6);
+    const { controllers, removable } = buildDrives({
+      drives: options.drives,
+      pci,
+      pio,
+      memory,
+      dma,
+      ideIrqs,
+      floppyIrq,
+    });
     for (const controller of controllers) add(controller);
     this.removableDrives = removable;
     this.devices = devices;

@@ -1,9 +1,9 @@
 import type { BlockInfo } from '@umbra/core';
 
 /** Where drives are connected, and how many of each there may be. */
-export const DRIVE_PLACES = { ide: 4 } as const;
+export const DRIVE_PLACES = { ide: 4, floppy: 2 } as const;
 export type DriveBus = keyof typeof DRIVE_PLACES;
-export type DriveMedia = 'disk' | 'cdrom';
+export type DriveMedia = 'disk' | 'cdrom' | 'floppy';
 
 /** A drive of a machine; its place in the machine's list is its number. */
 export interface DriveSpec {
@@ -15,14 +15,12 @@ export interface DriveSpec {
   readonly medium: BlockInfo | undefined;
 }
 
-/** Requests that the controller of a drive has under way at once, at most. */
-function queueDepth({ medium }: DriveSpec): number {
-  return medium?.queueDepthMax ?? 1;
-}
+/** The most requests that one drive has under way. */
+export const QUEUE_DEPTH_MAX = 64;
 
-/** Slots of the queue that controllers share: their requests, and one eject for each drive. */
+/** Slots of the queue that all controllers share: requests, and one eject for each drive. */
 export function slotCount(drives: readonly DriveSpec[]): number {
-  return drives.reduce((sum, drive) => sum + queueDepth(drive) + 1, 1);
+  return drives.length * (QUEUE_DEPTH_MAX + 1);
 }
 
 /** A name that the guest sees as the drive's serial number. */
@@ -34,6 +32,11 @@ export function driveSerial({ bus, place }: DriveSpec): string {
  * Where firmware finds a drive, in the names of its boot order file.
  * [SEABIOS] "docs/Runtime_config"
  */
-export function firmwarePath({ place }: DriveSpec): string {
-  return `/pci@i0cf8/ide@1,1/drive@${place >> 1}/disk@${place & 1}`;
+export function firmwarePath({ bus, place }: DriveSpec): string {
+  switch (bus) {
+    case 'ide':
+      return `/pci@i0cf8/ide@1,1/drive@${place >> 1}/disk@${place & 1}`;
+    case 'floppy':
+      return `/pci@i0cf8/isa@1/fdc@03f0/floppy@${place}`;
+  }
 }

@@ -1,7 +1,15 @@
 // The disk controllers of a machine and the drives behind them.
 
 import type { BlockBackend, Device, GuestMemory, IrqLine } from '@umbra/core';
-import { type IdeDriveOptions, type PciBus, Piix3Ide, ScsiCdrom } from '@umbra/devices';
+import {
+  FloppyDrive,
+  type I8237Pair,
+  I82078Fdc,
+  type IdeDriveOptions,
+  type PciBus,
+  Piix3Ide,
+  ScsiCdrom,
+} from '@umbra/devices';
 import type { PortBus } from './bus/port-bus.ts';
 import { DRIVE_PLACES, type DriveSpec, driveSerial } from './drive-spec.ts';
 
@@ -26,7 +34,9 @@ export interface DrivesOptions {
   readonly pci: PciBus;
   readonly pio: PortBus;
   readonly memory: GuestMemory;
+  readonly dma: I8237Pair;
   readonly ideIrqs: readonly [IrqLine, IrqLine];
+  readonly floppyIrq: IrqLine;
 }
 
 /** All controllers, and the drives of removable media by drive number. */
@@ -34,24 +44,31 @@ export function buildDrives(options: DrivesOptions): {
   readonly controllers: readonly Device[];
   readonly removable: ReadonlyMap<number, RemovableDrive>;
 } {
-  const { pci, pio, memory } = options;
+  const { pci, pio, memory, dma } = options;
   const removable = new Map<number, RemovableDrive>();
-  const cdrom = (number: number, { medium, onEject }: BoardDrive): ScsiCdrom => {
-    const unit = new ScsiCdrom({ medium, onEject });
-    removable.set(number, unit);
-    return unit;
-  };
   const ide: (IdeDriveOptions | undefined)[] = new Array(DRIVE_PLACES.ide).fill(undefined);
-  for (const [number, drive] of options.drives.entries()) {
-    const { spec, medium } = drive;
+  const floppies: (FloppyDrive | undefined)[] = new Array(DRIVE_PLACES.floppy).fill(undefined);
+  for (const [number, { spec, medium, onEject }] of options.drives.entries()) {
     const serial = driveSerial(spec);
-    if (spec.media === 'cdrom') {
-      ide[spec.place] = { kind: 'cdrom', unit: cdrom(number, drive), serial };
+    if (spec.bus === 'floppy') {
+      const drive = new FloppyDrive({ medium, onEject });
+      floppies[spec.place] = drive;
+      removable.set(number, drive);
+    } else if (spec.media === 'cdrom') {
+      const unit = new ScsiCdrom({ medium, onEject });
+      ide[spec.place] = { kind: 'cdrom', unit, serial };
+      removable.set(number, unit);
     } else if (medium !== undefined) {
       ide[spec.place] = { kind: 'disk', backend: medium, serial };
     }
   }
   const irqs = options.ideIrqs;
-  const controller = new Piix3Ide({ name: 'ide', pci, pio, memory, irqs, drives: ide });
-  return { controllers: [controller], removable };
+  const controllers: Device[] = [
+    new Piix3Ide({ name: 'ide', pci, pio, memory, irqs, drives: ide }),
+  ];
+  if (floppies.some((drive) => drive !== undefined)) {
+    const irq = options.floppyIrq;
+    controllers.push(new I82078Fdc({ name: 'floppy', pio, memory, irq, dma, drives: floppies }));
+  }
+  return { controllers, removable };
 }

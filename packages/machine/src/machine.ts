@@ -3,6 +3,7 @@ import { UmbraError } from '@umbra/base';
 import { runtimeBytes } from '@umbra/cpu/build-runtime';
 import { createQueueBlock } from './block/block-queue.ts';
 import { BlockServer } from './block/block-server.ts';
+import { createMailboxBlock, MediaMailbox } from './block/media-mailbox.ts';
 import { slotCount } from './drive-spec.ts';
 import { ByteRing, createRingBlock } from './host/byte-ring.ts';
 import type { HostDisk } from './host/host-disk.ts';
@@ -42,6 +43,7 @@ export class Machine {
   readonly #requests = new SharedArrayBuffer(4);
   readonly #channels: readonly Channel[];
   readonly #blockQueue: SharedArrayBuffer;
+  readonly #mediaMailbox: MediaMailbox;
   readonly #spec: MachineSpec;
   readonly #disks: (HostDisk | undefined)[];
   #blockServer: BlockServer | undefined;
@@ -70,6 +72,8 @@ export class Machine {
     this.#spec = options.spec;
     this.#disks = [...options.disks];
     this.#blockQueue = createQueueBlock(slotCount(options.spec.drives));
+    const mediaMailbox = createMailboxBlock(options.spec.drives.length);
+    this.#mediaMailbox = new MediaMailbox(mediaMailbox);
     const workerData: ProcessorThreadData = {
       spec: options.spec,
       runtime: runtimeBytes(options.cacheFolder),
@@ -77,6 +81,7 @@ export class Machine {
       serial: serial.map(({ blocks }) => blocks),
       debugConsole: debug?.blocks.output,
       blockQueue: this.#blockQueue,
+      mediaMailbox,
     };
     this.#worker = new Worker(new URL('./processor.worker.ts', import.meta.url), { workerData });
     this.ended = this.#watch();
@@ -164,6 +169,35 @@ export class Machine {
       this.#worker.on('error', reject);
       this.#worker.on('exit', () => resolve({ end: { kind: 'stopped' }, stats: {} }));
     });
+  }
+
+  /** Whether there is a medium in a drive. */
+  hasMedium(drive: number): boolean {
+    return this.#disks[drive] !== undefined;
+  }
+
+  /** Puts a medium into an empty drive of removable media; throws UmbraError DRIVE_OCCUPIED. */
+  insert(drive: number, disk: HostDisk): void {
+    if (this.hasMedium(drive)) {
+      throw new UmbraError(
+        'DRIVE_OCCUPIED',
+        `Drive ${drive} holds a medium, expected it to be empty`,
+        { drive },
+      );
+    }
+    this.#disks[drive] = disk;
+    this.#blockServer?.replace(drive, disk.backend);
+    this.#mediaMailbox.post(drive, { kind: 'insert', info: disk.backend.info });
+    this.#request(REQUEST.MEDIA);
+  }
+
+  /**
+   * Presses the button of a drive of removable media: its guest may have locked it, and then only
+   * hears of the wish. With `isForced` the medium comes out in any case.
+   */
+  eject(drive: number, isForced: boolean): void {
+    this.#mediaMailbox.post(drive, { kind: isForced ? 'remove' : 'eject' });
+    this.#request(REQUEST.MEDIA);
   }
 
   #serveDisks(memory: SharedArrayBuffer): void {

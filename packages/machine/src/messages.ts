@@ -17,6 +17,7 @@ export interface ProcessorThreadData {
   readonly debugConsole: SharedArrayBuffer | undefined;
   /** The queue of disk operations. */
   readonly blockQueue: SharedArrayBuffer;
+  readonly mediaMailbox: SharedArrayBuffer;
 }
 
 /** What the processor's thread tells the main thread. */

@@ -11,10 +11,11 @@ import { setUpPci } from './boot/pci-setup.ts';
 import { PhysicalBus } from './bus/physical-bus.ts';
 import { PortBus } from './bus/port-bus.ts';
 import { Chipset, type SerialLine } from './chipset.ts';
-import type { DriveMedia } from './drive-spec.ts';
+import type { DriveMedia, DriveSpec } from './drive-spec.ts';
 import type { BoardDrive } from './drives.ts';
 import { buildAcpiTables, RSDP_FILE, TABLES_FILE } from './firmware/acpi-tables.ts';
 import { ByteWriter } from './firmware/byte-writer.ts';
+import { fillCmos } from './firmware/cmos.ts';
 import {
   acpiAreaAddress,
   directMemoryMap,
@@ -31,15 +32,6 @@ import type { MachineClock } from './time/machine-clock.ts';
 const LOW_ROM_BYTES = PLATFORM.HIGH_BASE - PLATFORM.ROM_BASE;
 /** Host memory beside RAM: display memory, the ROM area and the largest firmware image. */
 export const VIDEO_BYTES = 32 * MiB;
-/** Indexes of the battery-backed memory that SeaBIOS reads. [SEABIOS] */
-const CMOS = {
-  BASE_MEMORY: 0x15,
-  EXTENDED_MEMORY: 0x17,
-  EXTENDED_MEMORY_COPY: 0x30,
-  HIGH_MEMORY: 0x34,
-  PROCESSORS: 0x5f,
-} as const;
-
 export interface PcOptions {
   readonly ramBytes: number;
   readonly clock: MachineClock;
@@ -76,6 +68,8 @@ export const REQUEST = {
   /** The guest stands still until RESUME, or its end. */
   PAUSE: 1 << 4,
   RESUME: 1 << 5,
+  /** There is something in the media mailbox. */
+  MEDIA: 1 << 6,
 } as const;
 
 /** The state of a machine except for its memory, as JSON. */
@@ -101,6 +95,8 @@ export class Pc {
   takeRequests: () => number = () => 0;
   /** Blocks the thread until there is a request; set likewise. */
   waitForRequest: () => void = () => undefined;
+  /** Does what the host wants done with drives; set likewise. */
+  changeMedia: () => void = () => undefined;
   /** Hands the controllers what their disks have finished; set likewise. */
   collectDisks: () => void = () => undefined;
 
@@ -234,6 +230,7 @@ export class Pc {
   #handleRequests(requests: number): void {
     if ((requests & REQUEST.PAUSE) !== 0) this.#isPaused = true;
     if ((requests & REQUEST.RESUME) !== 0) this.#isPaused = false;
+    if ((requests & REQUEST.MEDIA) !== 0) this.changeMedia();
     if ((requests & REQUEST.NMI) !== 0) this.processor.raiseNmi();
     if ((requests & REQUEST.POWER_BUTTON) !== 0) this.chipset.power.pressPowerButton();
     if ((requests & REQUEST.RESET) !== 0) this.#requestReset();
@@ -319,9 +316,17 @@ export class Pc {
   #acpiPiece(): LoadedPiece {
     const { ramBytes } = this.#options;
     const address = acpiAreaAddress(ramBytes);
-    const { image, tables } = buildBootRom(buildAcpiTables(), this.#smbios(), address);
+    const { image, tables } = buildBootRom(this.#acpiTables(), this.#smbios(), address);
     this.#lowRom.set(image);
     return { address, bytes: tables };
+  }
+
+  #acpiTables(): ReturnType<typeof buildAcpiTables> {
+    return buildAcpiTables({ hasFloppy: this.#driveSpecs.some(({ bus }) => bus === 'floppy') });
+  }
+
+  get #driveSpecs(): readonly DriveSpec[] {
+    return this.#options.drives.map(({ spec }) => spec);
   }
 
   #smbios(): ReturnType<typeof buildSmbios> {
@@ -364,7 +369,7 @@ export class Pc {
   #fillFirmwareConfiguration(): void {
     const { fwCfg } = this.chipset;
     const { ramBytes, uuid } = this.#options;
-    const acpi = buildAcpiTables();
+    const acpi = this.#acpiTables();
     const smbios = this.#smbios();
     const one = new ByteWriter().u16(1).toBytes();
     fwCfg.setItem(FW_CFG_KEY.UUID, uuid);
@@ -380,24 +385,15 @@ export class Pc {
     fwCfg.addFile(LOADER_FILE, tableLoaderScript(acpi));
     fwCfg.addFile(SMBIOS_TABLES_FILE, smbios.tables);
     fwCfg.addFile(SMBIOS_ANCHOR_FILE, smbios.anchor);
-    const { drives, bootOrder } = this.#options;
-    const specs = drives.map(({ spec }) => spec);
-    if (specs.length > 0) fwCfg.addFile(BOOT_ORDER_FILE, bootOrderFile(specs, bootOrder));
+    const { bootOrder } = this.#options;
+    const drives = this.#driveSpecs;
+    if (drives.length > 0) fwCfg.addFile(BOOT_ORDER_FILE, bootOrderFile(drives, bootOrder));
   }
 
   #fillCmos(): void {
     const { rtc } = this.chipset;
-    const low = Math.min(this.#options.ramBytes, PLATFORM.PCI_MEMORY_BASE);
-    const word = (index: number, value: number): void => {
-      rtc.setCmos(index, value & 0xff);
-      rtc.setCmos(index + 1, (value >>> 8) & 0xff);
-    };
-    const extendedKib = Math.min(0xffff, (low - PLATFORM.HIGH_BASE) / 1024);
-    word(CMOS.BASE_MEMORY, 640);
-    word(CMOS.EXTENDED_MEMORY, extendedKib);
-    word(CMOS.EXTENDED_MEMORY_COPY, extendedKib);
-    word(CMOS.HIGH_MEMORY, Math.max(0, low - 16 * MiB) / 0x1_0000);
-    rtc.setCmos(CMOS.PROCESSORS, 0);
+    const { ramBytes } = this.#options;
+    fillCmos((index, value) => rtc.setCmos(index, value), { ramBytes, drives: this.#driveSpecs });
   }
 }
 

@@ -4,11 +4,12 @@
 import { randomFillSync } from 'node:crypto';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { assert, UmbraError } from '@umbra/base';
-import type { CharBackend } from '@umbra/core';
+import type { BlockBackend, BlockInfo, CharBackend } from '@umbra/core';
 import { createMemory, PENDING, Processor } from '@umbra/cpu';
 import { BlockClient } from './block/block-client.ts';
+import { MediaMailbox } from './block/media-mailbox.ts';
 import type { ByteSource, SerialLine } from './chipset.ts';
-import { slotCount } from './drive-spec.ts';
+import { QUEUE_DEPTH_MAX, slotCount } from './drive-spec.ts';
 import { ByteRing } from './host/byte-ring.ts';
 import type { ProcessorReport, ProcessorThreadData } from './messages.ts';
 import { Pc, VIDEO_BYTES } from './pc.ts';
@@ -37,12 +38,16 @@ function runMachine(data: ProcessorThreadData): ProcessorReport {
   const publisher = new DeadlinePublisher(deadlines, time.monotonicNs);
   const memory = createMemory(spec.ramBytes, VIDEO_BYTES);
   const blocks = new BlockClient(data.blockQueue, slotCount(spec.drives), memory.buffer);
+  const medium = (drive: number, info: BlockInfo): BlockBackend => {
+    const queueDepthMax = Math.min(info.queueDepthMax, QUEUE_DEPTH_MAX);
+    return blocks.backend(drive, { ...info, queueDepthMax });
+  };
   let pending: PendingWord | undefined;
   const pc = new Pc({
     ...spec,
     drives: spec.drives.map((drive, number) => ({
       spec: drive,
-      medium: drive.medium === undefined ? undefined : blocks.backend(number, drive.medium),
+      medium: drive.medium === undefined ? undefined : medium(number, drive.medium),
       onEject: () => blocks.eject(number),
     })),
     clock: new MachineClock(time, (deadlineNs) => publisher.publish(deadlineNs)),
@@ -63,6 +68,14 @@ function runMachine(data: ProcessorThreadData): ProcessorReport {
   pc.takeRequests = () => Atomics.exchange(requests, 0, 0);
   pc.waitForRequest = () => void Atomics.wait(requests, 0, 0);
   pc.collectDisks = () => blocks.collect();
+  const mailbox = new MediaMailbox(data.mediaMailbox);
+  pc.changeMedia = () =>
+    mailbox.take((number, command) => {
+      const drive = pc.chipset.removableDrives.get(number);
+      if (command.kind === 'insert') drive?.insert(medium(number, command.info));
+      else if (command.kind === 'eject') drive?.pressEject();
+      else drive?.remove();
+    });
   const workerData = { block: deadlines, pending };
   new Worker(new URL('./time/timer.worker.ts', import.meta.url), { workerData });
   report({ kind: 'ready', pending });

@@ -3,7 +3,7 @@
 
 import { ACPI_DISABLE, ACPI_ENABLE } from '@umbra/devices';
 import { ByteWriter, checksumOf } from './byte-writer.ts';
-import { dsdtTerms } from './dsdt.ts';
+import { type BoardFacts, dsdtTerms } from './dsdt.ts';
 import { PLATFORM } from './platform.ts';
 
 export const TABLES_FILE = 'etc/acpi/tables';
@@ -53,7 +53,7 @@ const NO_C_STATE = 0x0fff;
 const LEVEL_ACTIVE_HIGH = 0x000d;
 
 /** Builds the tables of a machine with one processor. */
-export function buildAcpiTables(): AcpiTables {
+export function buildAcpiTables(board: BoardFacts): AcpiTables {
   const out = new ByteWriter();
   const pointers: Pointer[] = [];
   const checksums: Checksum[] = [];
@@ -73,7 +73,7 @@ export function buildAcpiTables(): AcpiTables {
   };
   // The FACS must be aligned to its size, and is the one table without a checksum.
   out.text('FACS', 4).u32(FACS_BYTES).padTo(FACS_BYTES);
-  const dsdt = append(table('DSDT', 2, new ByteWriter().bytes(dsdtTerms())));
+  const dsdt = append(table('DSDT', 2, new ByteWriter().bytes(dsdtTerms(board))));
   const fadt = append(table('FACP', 4, fadtBody(0, dsdt)));
   pointer(fadt + 36, 4);
   pointer(fadt + 40, 4);

@@ -14,14 +14,19 @@ const ROUTE_DISABLED = 0x80;
 const STATUS = { PRESENT_DISABLED: 0x09, ENABLED: 0x0b, ALL: 0x0f } as const;
 const SOFT_OFF_TYPE = 0;
 
+/** What a board has that others lack. */
+export interface BoardFacts {
+  readonly hasFloppy: boolean;
+}
+
 /** The terms of the DSDT. */
-export function dsdtTerms(): aml.Aml {
+export function dsdtTerms(board: BoardFacts): aml.Aml {
   return [
     // 0 with the 8259 pair, 1 with the I/O APIC: the operating system says which it uses.
     aml.define('\\PICF', aml.integer(0)),
     aml.method('\\_PIC', 1, [aml.store(aml.arg0, aml.name('\\PICF'))]),
     aml.define('\\_S5', aml.packageOf([SOFT_OFF_TYPE, SOFT_OFF_TYPE, 0, 0].map(aml.integer))),
-    aml.scope('\\_SB', [processor(), pciRoot(), ...LINKS.map(linkDevice)]),
+    aml.scope('\\_SB', [processor(), pciRoot(board), ...LINKS.map(linkDevice)]),
   ].flat();
 }
 
@@ -32,7 +37,7 @@ function processor(): aml.Aml {
   ]);
 }
 
-function pciRoot(): aml.Aml {
+function pciRoot(board: BoardFacts): aml.Aml {
   return aml.device('PCI0', [
     aml.define('_HID', aml.eisaId('PNP0A03')),
     aml.define('_UID', aml.integer(0)),
@@ -44,7 +49,7 @@ function pciRoot(): aml.Aml {
       aml.returnValue(aml.name('RTPI')),
     ]),
     aml.device('PX13', [aml.define('_ADR', aml.integer(0x0001_0003))]),
-    isaBridge(),
+    isaBridge(board),
   ]);
 }
 
@@ -112,12 +117,13 @@ function linkDevice(path: string, index: number): aml.Aml {
   ]);
 }
 
-function isaBridge(): aml.Aml {
+function isaBridge(board: BoardFacts): aml.Aml {
   return aml.device('ISA', [
     aml.define('_ADR', aml.integer(0x0001_0000)),
     aml.operationRegion('PIRQ', aml.REGION_SPACE.PCI_CONFIG, 0x60, PIN_COUNT),
     aml.byteFields('PIRQ', ROUTES),
     ...isaDevices(),
+    ...(board.hasFloppy ? [floppyController()] : []),
   ]);
 }
 
@@ -153,6 +159,12 @@ function isaDevices(): aml.Aml[] {
       ioPorts(0x92, 1),
     ]),
   ];
+}
+
+function floppyController(): aml.Aml {
+  const { ioPorts, isaInterrupt, dmaChannel } = crs;
+  const ports = [ioPorts(0x3f2, 4), ioPorts(0x3f7, 1)];
+  return isaDevice('FDC0', 'PNP0700', [...ports, isaInterrupt(6), dmaChannel(2)]);
 }
 
 function isaDevice(path: string, id: string, list: readonly crs.Resource[]): aml.Aml {
