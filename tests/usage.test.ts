@@ -24,7 +24,7 @@ test('wrong usage is one sentence on stderr and status 2', async () => {
 test('help is on stdout and names every option', async () => {
   const { status, stdout } = await umbra('run', '--help');
   assert.equal(status, 0);
-  for (const option of ['--kernel', '--initrd', '--mmu', '--serial', '--debug-exit']) {
+  for (const option of ['--kernel', '--initrd', '--cpu', '--mmu', '--serial', '--debug-exit']) {
     assert.ok(stdout.includes(option), option);
   }
 });

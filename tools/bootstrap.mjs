@@ -124,7 +124,10 @@ function runPinned(file, args) {
   const binary = nodeBinary();
   // Children that say just `node` get the pinned one too.
   const path = `${dirname(binary)}${delimiter}${process.env.PATH ?? ''}`;
-  return run(binary, [file, ...args], { ...process.env, PATH: path });
+  // Sources are stripped of their types and compiled once, not at every start.
+  const compileCache = process.env.NODE_COMPILE_CACHE ?? join(root, '.cache', 'compile');
+  const env = { ...process.env, PATH: path, NODE_COMPILE_CACHE: compileCache };
+  return run(binary, [file, ...args], env);
 }
 
 /** Resolves to the exit status, 128 + n for death by signal n, as shells count. */

@@ -8,6 +8,7 @@ export const UNIT_TESTS = [
   'guests/**/*.test.ts',
   'bench/**/*.test.ts',
   'tools/**/*.test.ts',
+  'tests/conformance/*.test.ts',
 ];
 export const INTEGRATION_TESTS = ['tests/*.test.ts'];
 export const LONG_TESTS = ['tests/long/*.test.ts'];

@@ -26,6 +26,10 @@ export const RUN_OPTIONS = {
   floppy: { value: 'FILE', repeatable: true, help: 'diskette (A, then B): FILE[,readonly]' },
   boot: { value: 'ORDER', help: 'what --bios tries first: disk,cdrom,floppy (default)' },
   memory: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 512)' },
+  cpu: {
+    value: 'MODEL',
+    help: 'x86-64-v2 (default), x86-64 or i686; then ,-FEATURE to leave features out',
+  },
   engine: { value: 'NAME', help: 'interpreter, translator (default) or forced (translate all)' },
   mmu: { value: 'NAME', help: 'shadow (default) or two-stage' },
   serial: {

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { UmbraError } from '@umbra/base';
 import {
   type BootPlan,
+  checkCpuModel,
   checkRamBytes,
   ENGINES,
   type MachineSpec,
@@ -58,6 +59,7 @@ export function planRun(options: RunOptions): RunPlan {
     spec: {
       ramBytes,
       engine: parseChoice('engine', options.engine, ENGINES, 'translator'),
+      cpu: options.cpu === undefined ? undefined : checkCpuModel(options.cpu),
       mmu: parseChoice('mmu', options.mmu, MMU_MODES, 'shadow'),
       plan: planBoot(options),
       vgaRom: vgaBios === undefined ? undefined : readInput(vgaBios),

@@ -31,6 +31,7 @@ export {
   clearJumpCache,
   fetchHost,
   flushAll,
+  forgetBlocks,
   forgetFunctions,
   invalidateLinear,
   probeFetch,

@@ -32,6 +32,7 @@ import {
   ACCESS_WRITE,
   fillRead,
   fillWrite,
+  hostBehind,
   pageTableReplaced,
   pageTableWritten,
   translate,
@@ -305,7 +306,7 @@ function probeWith(linear: u64, size: u32, rights: u32): bool {
 function lookUp(table: u32, linear: u64, size: u32): u32 {
   const entry = table + ((<u32>(linear >> 8)) & ENTRY_MASK);
   if (load<u64>(entry) != ((linear + size - 1) & ~(<u64>0xfff))) return 0;
-  return <u32>linear + load<u32>(entry, 8);
+  return hostBehind(entry, linear);
 }
 
 /** Reads at the current privilege. On a fault returns 0 with the fault pending. */

@@ -547,7 +547,7 @@ export function fillRead(linear: u64, access: u32, physical: u64): void {
   setStatFills(statFills() + 1);
   const table = readTableOf(access);
   if (table == 0 || isWatched(linear)) return;
-  fillEntry(table, linear, host);
+  fillEntry(table, linear, host, reachedAddress(host, physical));
 }
 
 /** Enters the mapping of a write that translate() just allowed, where the page allows it. */
@@ -567,16 +567,32 @@ export function fillWrite(linear: u64, access: u32, physical: u64): void {
   const number = (writeTable - tableAddress(s, 0)) / SHADOW_TABLE_SIZE;
   const slot = slotOf(entry, s, number);
   if (load<u64>(entry) != NO_TAG) unlinkSlot(slot, load<u32>(entry, 12));
-  fillEntry(writeTable, linear, host);
+  fillEntry(writeTable, linear, host, reachedAddress(host, physical));
   linkSlot(slot, page);
+}
+
+/** Where a data entry leads: to host memory, or in two-stage mode to guest-physical memory. */
+// @ts-ignore: decorator
+@inline
+function reachedAddress(host: u32, physical: u64): u32 {
+  return mmuTwoStage() ? <u32>(physical & a20Mask()) : host;
+}
+
+/** Host address of what a data entry for the page of `linear` leads to. */
+// @ts-ignore: decorator
+@inline
+export function hostBehind(entry: u32, linear: u64): u32 {
+  const reached = <u32>linear + load<u32>(entry, 8);
+  if (mmuTwoStage() == 0) return reached;
+  return (load<u32>(AREA_PHYS_MAP + ((reached >> 12) << 2)) & 0xffff_f000) | (reached & 0xfff);
 }
 
 // @ts-ignore: decorator
 @inline
-function fillEntry(table: u32, linear: u64, host: u32): void {
+function fillEntry(table: u32, linear: u64, host: u32, reached: u32): void {
   const entry = table + (<u32>(linear >> 8) & 0xfff0);
   store<u64>(entry, linear & ~(<u64>0xfff));
-  store<u32>(entry, (host & 0xffff_f000) - (<u32>linear & 0xffff_f000), 8);
+  store<u32>(entry, (reached & 0xffff_f000) - (<u32>linear & 0xffff_f000), 8);
   store<u32>(entry, host >> 12, 12);
 }
 
@@ -597,7 +613,7 @@ export function fetchHost(linear: u64, user: bool): u32 {
   const access = ACCESS_FETCH | (user ? ACCESS_USER : 0);
   if (!translate(linear, access)) return 0;
   const host = physicalToHost(walkPhysical);
-  if (host) fillEntry(table, linear, host);
+  if (host) fillEntry(table, linear, host, host);
   return host;
 }
 
@@ -707,9 +723,14 @@ export function forgetFunctions(): void {
   memory.fill(base() + CPU_AREA_JUMP_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
 }
 
+/** The run loop must look at its blocks' other pages anew. */
+export function forgetBlocks(): void {
+  memory.fill(base() + CPU_AREA_BLOCK_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
+}
+
 export function clearJumpCache(): void {
   forgetFunctions();
-  memory.fill(base() + CPU_AREA_BLOCK_CACHE, 0xff, JUMP_CACHE_COUNT * JUMP_CACHE_ENTRY_SIZE);
+  forgetBlocks();
 }
 
 /** Drops every shadow, globals too. */

@@ -115,7 +115,9 @@ export function blockHash(host: u32): u32 {
 @inline
 function cacheEntry(cache: u32, linear: u64, key: u32): u32 {
   const low = <u32>linear;
-  const index = (low ^ (low >> 12) ^ (key >> 11)) & (JUMP_CACHE_COUNT - 1);
+  // Code at the same place in spaces that take turns must not meet in one entry.
+  const spread = ((key >> 14) * 0x9e37_79b1) >> 18;
+  const index = (low ^ (low >> 12) ^ spread) & (JUMP_CACHE_COUNT - 1);
   return <u32>base() + cache + (index << 4);
 }
 

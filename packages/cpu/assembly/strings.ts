@@ -24,6 +24,7 @@ import {
   codeChanged,
 } from './generated/layout';
 import { read16, read32, read64, read8, write16, write32, write64, write8 } from './memory';
+import { hostBehind } from './paging';
 import { isStepping, resumeHere } from './system/debug';
 import { linearAddress } from './system/segmentation';
 
@@ -79,7 +80,7 @@ function interrupted(): bool {
 function hostOf(table: u32, linear: u64): u32 {
   const entry = table + (<u32>(linear >> 8) & 0xfff0);
   if (load<u64>(entry) != (linear & ~(<u64>0xfff))) return 0;
-  return <u32>linear + load<u32>(entry, 8);
+  return hostBehind(entry, linear);
 }
 
 /** Elements from `linear` to the end of its page, and no more than `count`. */

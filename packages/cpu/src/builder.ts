@@ -12,6 +12,7 @@ import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import { RUNTIME_FUNCTIONS } from './runtime-functions.ts';
 import {
+  AREA,
   FIELDS,
   type FieldName,
   type FieldType,
@@ -33,6 +34,14 @@ const FIELD_SIZE: Record<FieldType, number> = {
   u64: 64,
   v128: 128,
 };
+
+/** What generated code is made for. */
+export interface CodeTarget {
+  /** Address of the processor's block. */
+  readonly cpuBase: number;
+  /** Whether data entries of the shadow tables lead to guest-physical addresses. */
+  readonly isTwoStage: boolean;
+}
 
 /** A label of structured control flow, counted from the function's body. */
 export type Label = number;
@@ -74,6 +83,7 @@ export abstract class Builder implements Semantics {
   protected writes: PendingWrite[] = [];
   protected flags: PendingFlags | undefined;
   protected depth = 0;
+  readonly #isTwoStage: boolean;
   #firstLocal: number;
   #locals: WasmType[] = [];
   #free = new Map<WasmType, number[]>();
@@ -84,12 +94,13 @@ export abstract class Builder implements Semantics {
 
   protected constructor(options: {
     module: ModuleBuilder;
-    cpuBase: number;
+    target: CodeTarget;
     wide: boolean;
     firstLocal: number;
   }) {
     this.module = options.module;
-    this.cpuBase = options.cpuBase;
+    this.cpuBase = options.target.cpuBase;
+    this.#isTwoStage = options.target.isTwoStage;
     this.wide = options.wide;
     this.#firstLocal = options.firstLocal;
   }
@@ -294,6 +305,10 @@ export abstract class Builder implements Semantics {
     const index = this.temporary(value.type);
     this.setLocal(index, value);
     return nodes.local(index, value.size);
+  }
+
+  pure(name: string, args: readonly Value[], result: ResultSize): Value {
+    return this.invoke(name, args, result);
   }
 
   call(name: string, args: readonly Value[], result?: ResultSize): Value {
@@ -637,11 +652,23 @@ export abstract class Builder implements Semantics {
         );
         this.branchWhen(nodes.binary(OP.I32_NE, tag, page, 1), missed);
         const addend = nodes.load(OP.I32_LOAD, 32, nodes.local(entry, 32), 8);
-        hit(nodes.binary(OP.I32_ADD, low, addend));
+        const reached = nodes.binary(OP.I32_ADD, low, addend);
+        hit(this.#isTwoStage ? this.#secondStage(reached) : reached);
         this.branch(done);
       });
       miss();
     });
+  }
+
+  /** Host address of a guest-physical one that the first look-up found. */
+  #secondStage(physical: Node): Node {
+    const kept = this.let(physical);
+    const page = nodes.binary(OP.I32_SHR_U, kept, nodes.constant32(12));
+    const at = nodes.binary(OP.I32_SHL, page, nodes.constant32(2));
+    const entry = nodes.load(OP.I32_LOAD, 32, at, AREA.PHYS_MAP);
+    const host = nodes.binary(OP.I32_AND, entry, nodes.constant32(-4096));
+    const offset = nodes.binary(OP.I32_AND, kept, nodes.constant32(0xfff));
+    return this.let(nodes.binary(OP.I32_OR, host, offset));
   }
 
   // --- The stack -----------------------------------------------------------------------------

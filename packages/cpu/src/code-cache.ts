@@ -256,6 +256,8 @@ export class CodeCache {
     v.setUint32(block + BLOCK.PAGES, list, true);
     v.setUint32(block + BLOCK.FUNCTION, tableSlot, true);
     if (list === 0) return;
+    // Where the block was found before it had other pages, they may be mapped otherwise.
+    this.#runtime.forgetBlocks();
     v.setUint32(list, others.length, true);
     for (const [position, [index, page]] of others.entries()) {
       v.setInt32(list + 4 + position * 8, index, true);

@@ -3,6 +3,8 @@
  * "CPUID—CPU Identification" for all leaves.
  */
 
+import type { FeatureRegister } from './features.ts';
+
 /** Frequency of the time stamp counter: one tick is a nanosecond of machine time. */
 export const TSC_HZ = 1_000_000_000;
 /**
@@ -50,6 +52,8 @@ export interface CpuidState {
   readonly miscEnableLow: number;
   readonly miscEnableHigh: number;
   readonly brand?: string;
+  /** Features that this processor was made without. */
+  readonly hidden?: Readonly<Record<FeatureRegister, number>>;
 }
 
 export interface CpuidResult {
@@ -280,6 +284,29 @@ function extended(leaf: number, state: CpuidState): CpuidResult {
 
 /** Result of CPUID with EAX = `leaf` and ECX = `subleaf`, all unsigned 32-bit numbers. */
 export function cpuid(leaf: number, subleaf: number, state: CpuidState): CpuidResult {
+  const result = everything(leaf, subleaf, state);
+  const { hidden } = state;
+  if (hidden === undefined) return result;
+  const { ebx, ecx, edx } = result;
+  const rest = (value: number, mask: number) => (value & ~mask) >>> 0;
+  switch (leaf) {
+    case 1:
+      return { ...result, ecx: rest(ecx, hidden.leaf1Ecx), edx: rest(edx, hidden.leaf1Edx) };
+    case 7:
+      return { ...result, ebx: rest(ebx, hidden.leaf7Ebx), ecx: rest(ecx, hidden.leaf7Ecx) };
+    case 0x0d:
+      return (hidden.leaf1Ecx & (1 << LEAF1_ECX.XSAVE)) === 0 ? result : NOTHING;
+    case 0x8000_0001: {
+      const { extended1Ecx, extended1Edx } = hidden;
+      return { ...result, ecx: rest(ecx, extended1Ecx), edx: rest(edx, extended1Edx) };
+    }
+    default:
+      return result;
+  }
+}
+
+/** The same for a processor that has all features. */
+function everything(leaf: number, subleaf: number, state: CpuidState): CpuidResult {
   if (leaf >= HYPERVISOR_BASE && leaf <= HYPERVISOR_END) {
     if (leaf !== HYPERVISOR_BASE) return NOTHING;
     return {

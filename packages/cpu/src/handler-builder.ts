@@ -5,11 +5,12 @@ import {
   INDEX_AL,
   type MemoryForm,
   type Operand,
+  type OperandKind,
   type ResultSize,
   type Size,
   type Value,
 } from '@umbra/isa';
-import { Builder, type PendingFlags } from './builder.ts';
+import { Builder, type CodeTarget, type PendingFlags } from './builder.ts';
 import type { Node } from './nodes.ts';
 import * as nodes from './nodes.ts';
 import { ACCESS_STACK, RECORD, SREG, STATUS } from './state-layout.ts';
@@ -24,30 +25,54 @@ export interface HandlerMode {
   readonly unavailable: boolean;
 }
 
-/** Names the handler that a decoded instruction needs. */
-export function handlerKey(decoded: Decoded, mode: HandlerMode): string {
-  const forms = decoded.operands.map(operandKey).join();
-  const address = addressKey(decoded.memory);
-  const bits = `${mode.mode64 ? 1 : 0}${mode.unavailable ? 1 : 0}`;
-  return `${decoded.id}:${decoded.operandSize}:${decoded.addressSize}:${forms}:${address}:${decoded.repeat}:${bits}`;
+const KINDS: readonly OperandKind[] = [
+  'register',
+  'memory',
+  'immediate',
+  'relative',
+  'segment',
+  'control',
+  'debug',
+  'vector',
+  'mmx',
+  'stack87',
+];
+const KIND_NUMBER = Object.fromEntries(KINDS.map((kind, index) => [kind, index + 1])) as Record<
+  OperandKind,
+  number
+>;
+
+/** What a handler is made for, apart from the forms of its operands: see operandForms(). */
+export function handlerKey(decoded: Decoded, mode: HandlerMode): number {
+  const sizes = (decoded.operandSize >> 3) | ((decoded.addressSize >> 4) << 4);
+  const flags = (mode.mode64 ? 1 : 0) | (mode.unavailable ? 2 : 0) | (decoded.repeat << 2);
+  return (decoded.id << 14) | (sizes << 7) | (flags << 3) | addressForm(decoded.memory);
 }
 
-function addressKey(memory: MemoryForm | undefined): string {
-  if (memory === undefined) return '';
-  if (memory.absolute) return 'absolute';
-  if (memory.base === BASE_RIP) return 'rip';
-  if (memory.index === INDEX_AL) return 'al';
-  return memory.index >= 0 ? 'index' : 'base';
+/** Forms of the operands, where the row leaves a choice or a handler fixes them. */
+export function operandForms(decoded: Decoded): number {
+  let forms = 0;
+  for (const operand of decoded.operands) {
+    const { kind } = operand;
+    const isFixed =
+      operand.role === 'fixed' ||
+      kind === 'segment' ||
+      kind === 'control' ||
+      kind === 'debug' ||
+      kind === 'stack87';
+    // At most three operands of 17 bits: exact in a number.
+    const form = KIND_NUMBER[kind] * 32 + (isFixed ? operand.index + 1 : 0);
+    forms = forms * 0x2_0000 + form * 256 + (operand.size & 0xff);
+  }
+  return forms;
 }
 
-function operandKey(operand: Operand): string {
-  const fixed =
-    operand.role === 'fixed' ||
-    operand.kind === 'segment' ||
-    operand.kind === 'control' ||
-    operand.kind === 'debug' ||
-    operand.kind === 'stack87';
-  return `${operand.kind.charAt(0)}${operand.kind.length}${operand.role.charAt(0)}${operand.size}${fixed ? `#${operand.index}` : ''}`;
+function addressForm(memory: MemoryForm | undefined): number {
+  if (memory === undefined) return 0;
+  if (memory.absolute) return 1;
+  if (memory.base === BASE_RIP) return 2;
+  if (memory.index === INDEX_AL) return 3;
+  return memory.index >= 0 ? 4 : 5;
 }
 
 /** Parameter 0 of a handler: the address of its record. */
@@ -65,8 +90,8 @@ export class HandlerBuilder extends Builder {
   #ended = false;
   #isSystem = false;
 
-  constructor(options: { module: ModuleBuilder; cpuBase: number; mode: HandlerMode }) {
-    super({ module: options.module, cpuBase: options.cpuBase, wide: true, firstLocal: PARAMETERS });
+  constructor(options: { module: ModuleBuilder; target: CodeTarget; mode: HandlerMode }) {
+    super({ module: options.module, target: options.target, wide: true, firstLocal: PARAMETERS });
     this.#mode = options.mode;
   }
 

@@ -1,5 +1,6 @@
 import type { Decoded } from '@umbra/isa';
-import { HandlerBuilder, type HandlerMode, handlerKey } from './handler-builder.ts';
+import type { CodeTarget } from './builder.ts';
+import { HandlerBuilder, type HandlerMode, handlerKey, operandForms } from './handler-builder.ts';
 import { HANDLER_SIGNATURE, ModuleBuilder } from './wasm/module.ts';
 
 /** Gives generated functions their places in the table and instantiates modules of them. */
@@ -14,31 +15,40 @@ export interface FunctionPlacer {
  * instruction that needs it is decoded; those of a block go into one module.
  */
 export class HandlerStore {
-  readonly #slots = new Map<string, number>();
+  /** Table slots by handlerKey() and then by operandForms(). */
+  readonly #slots = new Map<number, Map<number, number>>();
+  #count = 0;
   readonly #placer: FunctionPlacer;
-  readonly #cpuBase: number;
+  readonly #target: CodeTarget;
   #pending: ModuleBuilder | undefined;
 
-  constructor(placer: FunctionPlacer, cpuBase: number) {
+  constructor(placer: FunctionPlacer, target: CodeTarget) {
     this.#placer = placer;
-    this.#cpuBase = cpuBase;
+    this.#target = target;
   }
 
   get size(): number {
-    return this.#slots.size;
+    return this.#count;
   }
 
   /** Table slot of the handler; usable after flush(). */
   slot(decoded: Decoded, mode: HandlerMode): number {
     const key = handlerKey(decoded, mode);
-    const known = this.#slots.get(key);
+    let slots = this.#slots.get(key);
+    if (slots === undefined) {
+      slots = new Map();
+      this.#slots.set(key, slots);
+    }
+    const forms = operandForms(decoded);
+    const known = slots.get(forms);
     if (known !== undefined) return known;
     this.#pending ??= new ModuleBuilder();
-    const builder = new HandlerBuilder({ module: this.#pending, cpuBase: this.#cpuBase, mode });
+    const builder = new HandlerBuilder({ module: this.#pending, target: this.#target, mode });
     const locals = builder.build(decoded);
     const slot = this.#placer.allocate();
     this.#pending.define(HANDLER_SIGNATURE, locals, builder.code, slot);
-    this.#slots.set(key, slot);
+    slots.set(forms, slot);
+    this.#count++;
     return slot;
   }
 

@@ -1,4 +1,5 @@
 export { CRYSTAL_HZ, TSC_HZ } from './cpuid.ts';
+export { parseCpuModel } from './features.ts';
 export { LocalApic, type LocalApicOptions } from './local-apic.ts';
 export { PhysicalMemory, RAM_LIMIT } from './physical-memory.ts';
 export {

@@ -9,6 +9,7 @@ import {
 import { CodeCache } from './code-cache.ts';
 import { cpuid, TSC_HZ } from './cpuid.ts';
 import { dumpProcessor } from './dump.ts';
+import { DEFAULT_CPU_MODEL, type HiddenFeatures, parseCpuModel } from './features.ts';
 import { type FunctionPlacer, HandlerStore } from './handler-store.ts';
 import { PhysicalMemory } from './physical-memory.ts';
 import { FIRST_TABLE_SLOT, instantiateRuntime, type Runtime, TABLE_SLOTS } from './runtime.ts';
@@ -52,6 +53,8 @@ export interface ProcessorOptions {
   readonly memory: WebAssembly.Memory;
   /** The compiled AssemblyScript runtime. */
   readonly runtime: Uint8Array;
+  /** `MODEL[,-FEATURE...]`, see parseCpuModel(); DEFAULT_CPU_MODEL when there is none. */
+  readonly cpu?: string;
   /** Executions of a block before it is translated. */
   readonly threshold?: number;
 }
@@ -65,7 +68,7 @@ export type RunExit =
 /** Largest RAM in bytes. */
 export const RAM_BYTES_MAX = 0xb800_0000;
 const MEMORY_PAGES_MAX = 65_536;
-const DEFAULT_THRESHOLD = 400;
+const DEFAULT_THRESHOLD = 1000;
 const RUN = { EXIT: 0, SERVICE: 1, DECODE: 2, TRANSLATE: 3 } as const;
 
 /** The shared memory block of a machine with this much RAM and video memory (with ROMs). */
@@ -99,6 +102,7 @@ export class Processor {
   readonly #threshold: number;
   readonly #mmu: MmuMode;
   readonly #handlers: HandlerStore;
+  readonly #hidden: HiddenFeatures;
   #halted = false;
 
   private constructor(options: ProcessorOptions) {
@@ -120,7 +124,8 @@ export class Processor {
     for (const name of Object.keys(RUNTIME_FUNCTIONS)) {
       assert(typeof instance.environment[name] === 'function', `the runtime exports ${name}`);
     }
-    const decoder = new Decoder(buildOpcodeMap(ROWS));
+    this.#hidden = parseCpuModel(options.cpu ?? DEFAULT_CPU_MODEL);
+    const decoder = new Decoder(buildOpcodeMap(ROWS.filter((row) => !this.#hidden.hides(row))));
     const slots = new TableSlots();
     const limits = { minimum: 1, maximum: MEMORY_PAGES_MAX };
     const placer: FunctionPlacer = {
@@ -134,7 +139,8 @@ export class Processor {
       instance.table.set(slot, null);
       slots.release(slot);
     };
-    this.#handlers = new HandlerStore(placer, cpuBase);
+    const target = { cpuBase, isTwoStage: options.mmu === 'two-stage' };
+    this.#handlers = new HandlerStore(placer, target);
     this.#code = new CodeCache({
       memory: options.memory,
       decoder,
@@ -146,7 +152,7 @@ export class Processor {
       memory: options.memory,
       decoder,
       placer,
-      cpuBase,
+      target,
       code: this.#code,
     });
     const threshold = options.threshold ?? DEFAULT_THRESHOLD;
@@ -225,6 +231,7 @@ export class Processor {
       processorCount: 1,
       miscEnableLow: Number(miscEnable & 0xffff_ffffn),
       miscEnableHigh: Number(miscEnable >> 32n),
+      hidden: this.#hidden.masks,
     });
     state.set('gpr', result.eax >>> 0, 0);
     state.set('gpr', result.ebx >>> 0, 3);
@@ -244,6 +251,8 @@ export class Processor {
     this.state.set('mmuTwoStage', this.#mmu === 'two-stage' ? 1 : 0);
     this.state.set64('a20Mask', 0xffff_ffff_ffff_ffffn);
     this.#runtime.resetProcessor();
+    this.state.set('cr4Hidden', this.#hidden.cr4);
+    this.state.set('eferHidden', this.#hidden.efer);
     this.#runtime.resetPaging();
     this.#runtime.updateMode();
     this.state.set('exitReason', EXIT.NONE);

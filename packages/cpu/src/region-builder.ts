@@ -7,7 +7,7 @@ import {
   type Size,
   type Value,
 } from '@umbra/isa';
-import { Builder, type Label, type PendingFlags } from './builder.ts';
+import { Builder, type CodeTarget, type Label, type PendingFlags } from './builder.ts';
 import { registerOffset } from './code-cache.ts';
 import { flagCarry, flagCondition } from './flag-expressions.ts';
 import { flagLiveness, type LiveFlags } from './flag-liveness.ts';
@@ -68,13 +68,13 @@ export class RegionBuilder extends Builder {
 
   constructor(options: {
     module: ModuleBuilder;
-    cpuBase: number;
+    target: CodeTarget;
     mode: number;
     graph: RegionGraph;
   }) {
     super({
       module: options.module,
-      cpuBase: options.cpuBase,
+      target: options.target,
       wide: (options.mode & MODE.CODE_SIZE) === 2,
       firstLocal: LOCAL.COUNT,
     });
@@ -279,11 +279,12 @@ export class RegionBuilder extends Builder {
     const low = this.wide
       ? nodes.operation(OP.I32_WRAP_I64, 32, [this.#word(LOCAL.TARGET)])
       : this.#word(LOCAL.TARGET);
-    const mixed = nodes.binary(
-      OP.I32_XOR,
-      nodes.binary(OP.I32_XOR, low, nodes.binary(OP.I32_SHR_U, low, nodes.constant32(12))),
-      nodes.binary(OP.I32_SHR_U, key, nodes.constant32(11)),
-    );
+    const { I32_SHR_U, I32_XOR } = OP;
+    const generation = nodes.binary(I32_SHR_U, key, nodes.constant32(14));
+    const product = nodes.binary(OP.I32_MUL, generation, nodes.constant32(0x9e37_79b1));
+    const spread = nodes.binary(I32_SHR_U, product, nodes.constant32(18));
+    const folded = nodes.binary(I32_XOR, low, nodes.binary(I32_SHR_U, low, nodes.constant32(12)));
+    const mixed = nodes.binary(I32_XOR, folded, spread);
     const index = nodes.binary(OP.I32_AND, mixed, nodes.constant32(JUMP_CACHE.COUNT - 1));
     this.setLocal(LOCAL.ENTRY, nodes.binary(OP.I32_SHL, index, nodes.constant32(4)));
     const cache = this.cpuBase + CPU_AREA.JUMP_CACHE;

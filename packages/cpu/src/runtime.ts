@@ -30,6 +30,7 @@ export interface Runtime {
   selectTables(): void;
   flushAll(): void;
   clearJumpCache(): void;
+  forgetBlocks(): void;
   forgetFunctions(): void;
   protectPage(page: number): void;
   fetchHost(linear: bigint, user: number): number;

@@ -144,6 +144,8 @@ const ROWS = [
   ['jumpKey', 'u32'], // generation << 14 | modeKey & JUMP_MODE: tag of entries in the jump cache.
   ['interruptLine', 'u32'], // 1 while INTR is asserted.
   ['engine', 'u32'], // Executions of a block after which it is translated; 0 = never.
+  ['cr4Hidden', 'u32'], // Bits of CR4 that this processor model lacks.
+  ['eferHidden', 'u32'],
   ['mmuTwoStage', 'u32'], // 1: no shadow is kept across CR3 loads.
   // Shadow page tables of the current space: addresses of the tables in use at this privilege.
   ['readTable', 'u32'],
@@ -279,8 +281,11 @@ export const MODE = {
 
 /** Bits of the mode key that change what an instruction's bytes mean or how they are translated. */
 export const BLOCK_MODE = 0b10_1000_1111_0111;
-/** Bits of the mode key that tell entries of the jump cache apart. */
-export const JUMP_MODE = BLOCK_MODE | MODE.USER;
+/**
+ * Bits of the mode key that tell entries of the jump cache apart. A region that waits for a return
+ * must find them as they were: what it keeps of the shadow tables depends on them.
+ */
+export const JUMP_MODE = BLOCK_MODE | MODE.USER | MODE.SMAP_OVERRIDE;
 
 /** A decoded block: a header, then instruction records. Offsets in the header, u32 unless said. */
 export const BLOCK = {

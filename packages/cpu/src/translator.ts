@@ -1,4 +1,5 @@
 import type { Decoder } from '@umbra/isa';
+import type { CodeTarget } from './builder.ts';
 import type { CodeCache } from './code-cache.ts';
 import type { FunctionPlacer } from './handler-store.ts';
 import { RegionBuilder } from './region-builder.ts';
@@ -28,7 +29,7 @@ export class Translator {
   readonly #view: DataView;
   readonly #decoder: Decoder;
   readonly #placer: FunctionPlacer;
-  readonly #cpuBase: number;
+  readonly #target: CodeTarget;
   readonly #code: CodeCache;
   #regions = 0;
   #instructions = 0;
@@ -37,14 +38,14 @@ export class Translator {
     memory: WebAssembly.Memory;
     decoder: Decoder;
     placer: FunctionPlacer;
-    cpuBase: number;
+    target: CodeTarget;
     code: CodeCache;
   }) {
     this.#bytes = new Uint8Array(options.memory.buffer);
     this.#view = new DataView(options.memory.buffer);
     this.#decoder = options.decoder;
     this.#placer = options.placer;
-    this.#cpuBase = options.cpuBase;
+    this.#target = options.target;
     this.#code = options.code;
   }
 
@@ -57,7 +58,7 @@ export class Translator {
     const graph = buildRegionGraph(window, this.#decoder, mode);
     if (graph === undefined) return;
     const module = new ModuleBuilder();
-    const builder = new RegionBuilder({ module, cpuBase: this.#cpuBase, mode, graph });
+    const builder = new RegionBuilder({ module, target: this.#target, mode, graph });
     const body = builder.build();
     const slot = this.#placer.allocate();
     module.define(REGION_SIGNATURE, builder.allLocals, body, slot);

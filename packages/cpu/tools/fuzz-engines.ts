@@ -5,12 +5,22 @@ import { EXIT_PORT } from './fuzz-start.ts';
 
 /**
  * Differential fuzzing of the engines: streams of instructions from a random state, run by the
- * interpreter and by the translator with everything translated at first sight. Registers, flags,
- * faults and memory must come out the same.
+ * interpreter and by the translator, many with everything translated at first sight. Registers,
+ * flags, faults and memory must come out the same.
  */
 
 /** Fills an empty machine with a stream and the state that it begins in. */
 export type StreamLoad = (processor: Processor) => void;
+
+/** What came of a stream on two engines. */
+export interface Outcome {
+  readonly first: Readonly<Record<string, string>>;
+  readonly second: Readonly<Record<string, string>>;
+  /** Either was stopped from outside; nothing is compared then. */
+  readonly isEndless: boolean;
+  /** What differs. */
+  readonly names: readonly string[];
+}
 
 /** Port whose write raises INTR. */
 export const INTERRUPT_PORT = 0xf0;
@@ -23,22 +33,57 @@ const EMPTY = new Uint8Array(RAM_BYTES);
 /** Stops from outside after which a stream is taken for endless. */
 const STOPS_MAX = 12;
 const WATCH_PERIOD_MS = 50;
+/** Executions of a block before the translator takes it that does not take everything. */
+const USUAL_THRESHOLD = 3;
 
 /** State that says how an engine works rather than what the guest sees. */
 const PRIVATE_STATE =
   /^(stat|scratch|blockRip|blockPointer|generation|jumpKey|readTable|writeTable|fetchTable|space|engine|nextRip|flagA|flagB|flagOp|pending|exit|codeChanged|msrValue|faultIsTrap|xmmScratch|deliveryDepth|deliveryVector|mmu)/;
 
+/** The engines that are compared, each with its own memory. */
+export class FuzzEngines {
+  readonly interpreter: FuzzMachine;
+  readonly #forced: FuzzMachine;
+  readonly #usual: FuzzMachine;
+  readonly #watch: StreamWatch;
+
+  constructor(runtime: Uint8Array) {
+    this.interpreter = new FuzzMachine('interpreter', runtime);
+    this.#forced = new FuzzMachine('forced', runtime);
+    this.#usual = new FuzzMachine('translator', runtime, USUAL_THRESHOLD);
+    this.#watch = new StreamWatch([this.interpreter, this.#forced, this.#usual]);
+  }
+
+  /** The translator: with everything translated at first sight, or what ran before. */
+  translator(isForced: boolean): FuzzMachine {
+    return isForced ? this.#forced : this.#usual;
+  }
+
+  compare(load: StreamLoad, isForced = true): Outcome {
+    const first = this.interpreter.run(load);
+    const second = this.translator(isForced).run(load);
+    const isEndless = first['end'] === 'running' || second['end'] === 'running';
+    const names = Object.keys(first).filter((name) => first[name] !== second[name]);
+    return { first, second, isEndless, names: isEndless ? [] : names };
+  }
+
+  async close(): Promise<void> {
+    await this.#watch.close();
+  }
+}
+
 /** One engine with its own memory. */
-export class FuzzMachine {
+class FuzzMachine {
   readonly processor: Processor;
   readonly #seenMemory = new Uint8Array(RAM_BYTES);
   #stopped = false;
   #acknowledged = 0;
 
-  constructor(engine: Engine, runtime: Uint8Array) {
+  constructor(engine: Engine, runtime: Uint8Array, threshold?: number) {
     this.processor = Processor.create({
       ramBytes: RAM_BYTES,
       engine,
+      ...(threshold === undefined ? {} : { threshold }),
       mmu: 'shadow',
       memory: createMemory(RAM_BYTES, 0),
       runtime,
@@ -114,16 +159,8 @@ export class FuzzMachine {
   }
 }
 
-/** Names of what differs between two results. */
-export function differences(
-  a: Readonly<Record<string, string>>,
-  b: Readonly<Record<string, string>>,
-): string[] {
-  return Object.keys(a).filter((name) => a[name] !== b[name]);
-}
-
 /** A thread that stops the processors now and then, for streams that never end. */
-export class StreamWatch {
+class StreamWatch {
   readonly #worker: Worker;
 
   constructor(machines: readonly FuzzMachine[]) {

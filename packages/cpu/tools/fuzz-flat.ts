@@ -53,6 +53,7 @@ export function flatLoad(stream: Uint8Array, seed: number, bits: Bits): StreamLo
     memory.writeFrom(CODE, stream);
     setMode(processor, bits);
     state.set('idtrLimit', 0);
+    for (let index = 0; index < 4; index++) state.set('pdpte', 0, index);
     state.set('cr4', state.get('cr4') | 0x600);
     startRegisters(processor, random);
     processor.stateChanged();

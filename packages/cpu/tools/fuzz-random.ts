@@ -91,6 +91,13 @@ export const HANDLED_ROWS: readonly OpcodeRow[] = ROWS.filter(
   (row) => USABLE.includes(row) || HANDLED.has(row.instruction.mnemonic),
 );
 
+/** Instructions that seldom fault: streams of them come to their calls and returns. */
+const CALM =
+  /^(add|or|adc|sbb|and|sub|xor|cmp|mov|lea|inc|dec|test|shl|shr|rol|imul|xchg|movzx|movsx|cmov|set|j|bt|bsf|neg|not|cmpxchg)/;
+export const CALM_ROWS: readonly OpcodeRow[] = USABLE.filter(
+  (row) => CALM.test(row.instruction.mnemonic) && !row.instruction.x87,
+);
+
 /** Bytes of one random instruction. */
 export function randomInstruction(
   random: Chance,

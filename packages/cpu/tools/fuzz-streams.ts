@@ -1,6 +1,7 @@
+import type { OpcodeRow } from '@umbra/isa';
 import { type Assembled, assemble, Emitter, type Item } from './fuzz-assembler.ts';
 import { INTERRUPT_PORT, type StreamLoad } from './fuzz-engines.ts';
-import { Chance, HANDLED_ROWS, randomInstruction } from './fuzz-random.ts';
+import { CALM_ROWS, Chance, HANDLED_ROWS, randomInstruction } from './fuzz-random.ts';
 import { startRegisters } from './fuzz-start.ts';
 import {
   CODE_PAGES,
@@ -63,7 +64,7 @@ export function pagedLoad(stream: PagedStream): StreamLoad {
     for (const item of items) {
       if (item.label?.startsWith('random') !== true || item.bytes.length === 0) continue;
       const at = (labels.get(item.label) as number) - world.code + item.bytes.length - 1;
-      if (random.chance(20)) otherCode[at] = random.below(256);
+      if (random.chance(40)) otherCode[at] = random.below(256);
     }
     world.install(processor, {
       code: image,
@@ -84,6 +85,7 @@ class StreamBuilder {
   readonly #items: Item[] = [];
   /** What kinds of things the stream does besides calculating, in percent. */
   readonly #taste: Record<'call' | 'entry' | 'store' | 'interrupt' | 'root' | 'step', number>;
+  readonly #rows: readonly OpcodeRow[];
   #subroutines = 0;
   #isInBody = true;
   #count = 0;
@@ -92,6 +94,7 @@ class StreamBuilder {
   constructor(world: World, random: Chance) {
     this.#world = world;
     this.#random = random;
+    this.#rows = random.chance(40) ? CALM_ROWS : HANDLED_ROWS;
     const some = (most: number) => (random.chance(60) ? random.below(most) : 0);
     this.#taste = {
       call: some(30),
@@ -160,7 +163,7 @@ class StreamBuilder {
   }
 
   #randomOne(): void {
-    const bytes = randomInstruction(this.#random, this.#world.width, HANDLED_ROWS);
+    const bytes = randomInstruction(this.#random, this.#world.width, this.#rows);
     this.#items.push({ label: `random${this.#randoms++}`, bytes, references: [] });
   }
 
@@ -215,6 +218,12 @@ class StreamBuilder {
     const other = `sub${random.below(this.#subroutines)}`;
     const depth = this.#world.variable('DEPTH');
     const step = () => e.absolute([0xff], 1, depth);
+    if (this.#taste.root > 0 && random.chance(40)) {
+      // The caller's code may be other code by now.
+      this.#rootChange();
+      this.#put(e.raw(0xc3));
+      return;
+    }
     switch (random.below(9)) {
       case 0: // Recursion: dec; jle out; call; out: ret
         step().raw(0x7e, 5, 0xe8).distance(`sub${index}`);
@@ -315,7 +324,10 @@ class StreamBuilder {
   #interrupt(): void {
     const e = this.#emitter();
     const out = [0xe6, INTERRUPT_PORT];
-    switch (this.#random.below(6)) {
+    switch (this.#random.below(7)) {
+      case 5: // cli; pushf; or dword [rsp], IF; popf
+        e.raw(0xfa, ...out, 0x9c, 0x81, 0x0c, ...RSP_OPERAND, 0, 2, 0, 0, 0x9d);
+        break;
       case 0:
         e.raw(0xfa, ...out);
         break;
@@ -340,7 +352,7 @@ class StreamBuilder {
   #rootChange(): void {
     const world = this.#world;
     const e = this.#emitter();
-    if (world.isUser || this.#random.chance(40)) e.raw(0xcd, TOGGLE_VECTOR);
+    if (world.isUser || this.#random.chance(60)) e.raw(0xcd, TOGGLE_VECTOR);
     else e.loadAddress(RAX, world.roots[this.#random.below(2)] as number).raw(0x0f, 0x22, 0xd8);
     this.#put(e);
   }

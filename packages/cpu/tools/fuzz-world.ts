@@ -47,8 +47,8 @@ export const CODE_PAGES = 10;
 export const DATA_PAGES = 12;
 /** Entries that the fault handler puts back: all but the stack's and the windows'. */
 const RESTORED = STACK;
-/** Faults after which it does so. */
-const RESTORE_PERIOD = 8;
+/** Faults after which it does so: powers of two. */
+const RESTORE_PERIODS = [8, 64] as const;
 
 const SELECTOR = { CODE0: 8, DATA0: 0x10, CODE3: 0x1b, DATA3: 0x23, TSS: 0x28, FAULT_TSS: 0x38 };
 const CODE_ATTR = SEG.P | SEG.S | SEG.CODE | SEG.WRITABLE | SEG.ACCESSED | SEG.G;
@@ -83,6 +83,8 @@ const VARIABLE = {
   SLOT: 40,
   /** Where the stream goes on after its next fault. */
   RESUME: 48,
+  /** A sum of registers at many places, so that what differed once is seen at the end. */
+  LOG: 56,
   REGISTERS: 64,
 } as const;
 
@@ -100,6 +102,7 @@ export class World {
   readonly #homeFrame: number;
   readonly #sharesLeaves: boolean;
   readonly #writeProtects: boolean;
+  readonly #restorePeriod: number;
 
   constructor(random: Chance) {
     this.width = random.chance(50) ? 64 : 32;
@@ -115,8 +118,9 @@ export class World {
     this.dataFrames = takeMany(DATA_PAGES);
     this.#stackFrames = takeMany(STACK_PAGES);
     this.#homeFrame = take();
-    this.#sharesLeaves = random.chance(40);
+    this.#sharesLeaves = random.chance(30);
     this.#writeProtects = random.chance(60);
+    this.#restorePeriod = RESTORE_PERIODS[random.below(2)] as number;
   }
 
   get code(): number {
@@ -167,12 +171,12 @@ export class World {
   codeEntryFor(random: Chance, frame: number): PageEntry {
     const low =
       frame |
-      (random.chance(92) ? PRESENT : 0) |
+      (random.chance(90) ? PRESENT : 0) |
       (random.chance(85) ? WRITABLE : 0) |
       (random.chance(95) ? USER : 0) |
       (random.chance(60) ? ACCESSED : 0) |
       (random.chance(30) ? DIRTY : 0);
-    return [low, this.hasNoExecute && random.chance(5) ? 0x8000_0000 : 0];
+    return [low, this.hasNoExecute && random.chance(12) ? 0x8000_0000 : 0];
   }
 
   /** Where the body's end, and the fault handler, go on. */
@@ -244,7 +248,7 @@ export class World {
       set(DIRECTORIES[root], main, [leaves[root] | ALL, 0]);
       const leaf = leaves[root];
       const frameOf = (page: number) =>
-        root === 1 && random.chance(30)
+        root === 1 && random.chance(60)
           ? (this.otherFrames[page] as number)
           : (this.codeFrames[page] as number);
       set(leaf, HOME, [this.#homeFrame | ALL, 0]);
@@ -285,12 +289,33 @@ export class World {
     const start = this.#main(HOME);
     e.raw(0xe9, ...word32(entry - (start + e.bytes.length + 5)));
     const end = e.bytes.length;
+    // lahf
+    this.#log(e, [1, 2, 3, 4, 5, 6, 7]);
+    e.raw(0x9f);
+    this.#log(e, [0]);
     e.wide().absolute([0xc7], 0, this.variable('RESUME'));
     e.raw(...word32(start + end));
     e.absolute([0xff], 1, this.variable('COUNTER'));
     e.raw(0x0f, 0x85, ...word32(-(e.bytes.length + 6)));
     e.raw(0xe6, EXIT_PORT, 0xf4);
     return { bytes: e.bytes, end };
+  }
+
+  /** Adds registers to the sum, through SS, which is good wherever there is a stack. */
+  #log(e: Emitter, registers: readonly number[]): void {
+    for (const register of registers) {
+      e.raw(0x36).absolute([0x01], register, this.variable('LOG'));
+      e.raw(0x36).absolute([0xc1], 0, this.variable('LOG')).raw(5);
+    }
+  }
+
+  /** Adds the return address and the flags of an exception's frame, `depth` words up. */
+  #logFrame(e: Emitter, depth: number): void {
+    const word = this.width / 8;
+    for (const place of [depth, depth + 2]) {
+      e.raw(0x8b, 0x44, 0x24, place * word);
+      this.#log(e, [0]);
+    }
   }
 
   #installHandlers(processor: Processor, loopEnd: number): void {
@@ -310,6 +335,11 @@ export class World {
     here('fault');
     for (const register of [0, 1, 6, 7]) e.raw(0x50 | register);
     takeSegments();
+    this.#log(e, [1, 2, 3, 5, 6, 7]);
+    this.#logFrame(e, 4);
+    // mov eax, cr2
+    e.raw(0x0f, 0x20, 0xd0);
+    this.#log(e, [0]);
     e.absolute([0xff], 0, this.variable('FAULTS'));
     const restore = new Emitter(this.width).raw(0xfc);
     const leaves = this.#sharesLeaves ? ([0, 0] as const) : ([0, 1] as const);
@@ -321,7 +351,7 @@ export class World {
     }
     // mov rax, cr3; mov cr3, rax
     restore.raw(0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8);
-    e.absolute([0xf6], 0, this.variable('FAULTS')).raw(RESTORE_PERIOD - 1);
+    e.absolute([0xf6], 0, this.variable('FAULTS')).raw(this.#restorePeriod - 1);
     e.raw(0x75, restore.bytes.length).raw(...restore.bytes);
     // Once only, so that what faults there as well does not go on for ever.
     e.wide().absolute([0x8b], 0, this.variable('RESUME'));
@@ -331,12 +361,20 @@ export class World {
       .raw(...word32(loopEnd));
     for (const register of [7, 6, 1, 0]) e.raw(0x58 | register);
     interruptReturn();
+    const logTrap = () => {
+      e.raw(0x50);
+      this.#log(e, [0, 1, 2, 3, 5, 6, 7]);
+      this.#logFrame(e, 1);
+      e.raw(0x58);
+    };
     here('debug');
+    logTrap();
     e.raw(0x36).absolute([0xff], 1, this.variable('STEPS'));
     const clear = [...(isWide ? [0x48] : []), 0x81, 0x64, 0x24, 2 * word, ...word32(~0x100)];
     e.raw(0x7f, clear.length).raw(...clear);
     interruptReturn();
     here('interrupt');
+    logTrap();
     e.raw(0x36).absolute([0xff], 0, this.variable('INTERRUPTS'));
     interruptReturn();
     for (const name of ['toggle', 'reload'] as const) {

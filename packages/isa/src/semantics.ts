@@ -135,6 +135,8 @@ export interface Semantics {
 
   /** Calls a function of the runtime that touches neither general registers nor flags. */
   call(name: string, args: readonly Value[], result?: ResultSize): Value;
+  /** The same of a function of its arguments alone: not called when nobody looks at the result. */
+  pure(name: string, args: readonly Value[], result: ResultSize): Value;
   /** The same for one that may raise a fault. */
   callFaulting(name: string, args: readonly Value[], result?: ResultSize): Value;
   /** Calls a function that reads and writes registers and flags in the state block. */

@@ -12,5 +12,11 @@ export { cacheFolder } from './host/cache-folder.ts';
 export { type DiskEvents, type DiskSource, type HostDisk, openHostDisk } from './host/host-disk.ts';
 export { fileLine, type HostLine, socketLine, streamLine } from './host/host-line.ts';
 export { Machine } from './machine.ts';
-export { checkRamBytes, ENGINES, type MachineSpec, MMU_MODES } from './machine-spec.ts';
+export {
+  checkCpuModel,
+  checkRamBytes,
+  ENGINES,
+  type MachineSpec,
+  MMU_MODES,
+} from './machine-spec.ts';
 export type { PcEnd } from './pc.ts';

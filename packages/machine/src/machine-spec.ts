@@ -1,5 +1,5 @@
 import { MiB, UmbraError } from '@umbra/base';
-import { type Engine, type MmuMode, RAM_BYTES_MAX } from '@umbra/cpu';
+import { type Engine, type MmuMode, parseCpuModel, RAM_BYTES_MAX } from '@umbra/cpu';
 import type { BootPlan } from './boot/boot-plan.ts';
 import type { DriveMedia, DriveSpec } from './drive-spec.ts';
 
@@ -13,6 +13,8 @@ export interface MachineSpec {
   readonly ramBytes: number;
   readonly engine: Engine;
   readonly mmu: MmuMode;
+  /** `MODEL[,-FEATURE...]`, as parseCpuModel() of the processor reads it. */
+  readonly cpu?: string | undefined;
   readonly plan: BootPlan;
   readonly vgaRom?: Uint8Array | undefined;
   readonly hasDebugExit: boolean;
@@ -20,6 +22,12 @@ export interface MachineSpec {
   readonly drives: readonly DriveSpec[];
   /** Kinds of media in the order in which firmware tries them. */
   readonly bootOrder: readonly DriveMedia[];
+}
+
+/** Checks the name of a processor model with its features; throws UmbraError CPU_MODEL. */
+export function checkCpuModel(text: string): string {
+  parseCpuModel(text);
+  return text;
 }
 
 /** Checks a memory size; throws UmbraError MEMORY_SIZE. */

@@ -56,9 +56,10 @@ function runMachine(data: ProcessorThreadData): ProcessorReport {
     uuid: randomFillSync(new Uint8Array(16)),
     random: randomWords(),
     createProcessor: (host) => {
-      const { ramBytes, engine, mmu } = spec;
+      const { ramBytes, engine, mmu, cpu } = spec;
       const { runtime } = data;
-      const processor = Processor.create({ ramBytes, engine, mmu, host, memory, runtime });
+      const base = { ramBytes, engine, mmu, host, memory, runtime };
+      const processor = Processor.create(cpu === undefined ? base : { ...base, cpu });
       pending = { ...processor.pendingWord, bits: PENDING.SERVICE };
       return processor;
     },

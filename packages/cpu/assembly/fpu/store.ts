@@ -11,6 +11,7 @@ import {
   writeTable,
 } from '../generated/layout';
 import { probeWriteCurrent, slowWrite, translatedWrite } from '../memory';
+import { hostBehind } from '../paging';
 import { C1, IE, OE, PE, SF, TOP_SHIFT, UE, pendingException } from './environment';
 import { decimalHigh, toDecimal, toF32, toF64, toInteger } from './conversions';
 import {
@@ -50,7 +51,7 @@ const PAGE_MASK: u64 = ~(<u64>0xfff);
 function write(linear: u64, size: u32, value: u64, translated: u32): u32 {
   const entry = writeTable() + (<u32>(linear >> 8) & ENTRY_MASK);
   if (load<u64>(entry) == ((linear + size - 1) & PAGE_MASK)) {
-    const host = <u32>linear + load<u32>(entry, 8);
+    const host = hostBehind(entry, linear);
     if (size == 8) store<u64>(host, value);
     else if (size == 4) store<u32>(host, <u32>value);
     else store<u16>(host, <u16>value);

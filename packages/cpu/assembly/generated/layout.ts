@@ -136,7 +136,7 @@ export const STATUS_BAIL: u32 = 4;
 export const STATUS_SYSTEM: u32 = 5;
 export const STATUS_RETURN: u32 = 6;
 export const BLOCK_MODE_MASK: u32 = 10487;
-export const JUMP_MODE_MASK: u32 = 10495;
+export const JUMP_MODE_MASK: u32 = 14591;
 export const ACCESS_STACK: u32 = 256;
 export const SHADOW_ENTRIES: u32 = 4096;
 export const SHADOW_ENTRY_SIZE: u32 = 16;
@@ -526,141 +526,151 @@ export const OFFSET_engine: usize = 1104;
 @inline export function engine(): u32 { return load<u32>(cpuBase, 1104); }
 // @ts-ignore: decorator
 @inline export function setEngine(v: u32): void { store<u32>(cpuBase, v, 1104); }
-export const OFFSET_mmuTwoStage: usize = 1108;
+export const OFFSET_cr4Hidden: usize = 1108;
 // @ts-ignore: decorator
-@inline export function mmuTwoStage(): u32 { return load<u32>(cpuBase, 1108); }
+@inline export function cr4Hidden(): u32 { return load<u32>(cpuBase, 1108); }
 // @ts-ignore: decorator
-@inline export function setMmuTwoStage(v: u32): void { store<u32>(cpuBase, v, 1108); }
-export const OFFSET_readTable: usize = 1112;
+@inline export function setCr4Hidden(v: u32): void { store<u32>(cpuBase, v, 1108); }
+export const OFFSET_eferHidden: usize = 1112;
 // @ts-ignore: decorator
-@inline export function readTable(): u32 { return load<u32>(cpuBase, 1112); }
+@inline export function eferHidden(): u32 { return load<u32>(cpuBase, 1112); }
 // @ts-ignore: decorator
-@inline export function setReadTable(v: u32): void { store<u32>(cpuBase, v, 1112); }
-export const OFFSET_writeTable: usize = 1116;
+@inline export function setEferHidden(v: u32): void { store<u32>(cpuBase, v, 1112); }
+export const OFFSET_mmuTwoStage: usize = 1116;
 // @ts-ignore: decorator
-@inline export function writeTable(): u32 { return load<u32>(cpuBase, 1116); }
+@inline export function mmuTwoStage(): u32 { return load<u32>(cpuBase, 1116); }
 // @ts-ignore: decorator
-@inline export function setWriteTable(v: u32): void { store<u32>(cpuBase, v, 1116); }
-export const OFFSET_fetchTable: usize = 1120;
+@inline export function setMmuTwoStage(v: u32): void { store<u32>(cpuBase, v, 1116); }
+export const OFFSET_readTable: usize = 1120;
 // @ts-ignore: decorator
-@inline export function fetchTable(): u32 { return load<u32>(cpuBase, 1120); }
+@inline export function readTable(): u32 { return load<u32>(cpuBase, 1120); }
 // @ts-ignore: decorator
-@inline export function setFetchTable(v: u32): void { store<u32>(cpuBase, v, 1120); }
-export const OFFSET_space: usize = 1124;
+@inline export function setReadTable(v: u32): void { store<u32>(cpuBase, v, 1120); }
+export const OFFSET_writeTable: usize = 1124;
 // @ts-ignore: decorator
-@inline export function space(): u32 { return load<u32>(cpuBase, 1124); }
+@inline export function writeTable(): u32 { return load<u32>(cpuBase, 1124); }
 // @ts-ignore: decorator
-@inline export function setSpace(v: u32): void { store<u32>(cpuBase, v, 1124); }
-export const OFFSET_scratch: usize = 1128;
+@inline export function setWriteTable(v: u32): void { store<u32>(cpuBase, v, 1124); }
+export const OFFSET_fetchTable: usize = 1128;
 // @ts-ignore: decorator
-@inline export function scratch(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1128); }
+@inline export function fetchTable(): u32 { return load<u32>(cpuBase, 1128); }
 // @ts-ignore: decorator
-@inline export function setScratch(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1128); }
-export const OFFSET_statFills: usize = 1192;
+@inline export function setFetchTable(v: u32): void { store<u32>(cpuBase, v, 1128); }
+export const OFFSET_space: usize = 1132;
 // @ts-ignore: decorator
-@inline export function statFills(): u64 { return load<u64>(cpuBase, 1192); }
+@inline export function space(): u32 { return load<u32>(cpuBase, 1132); }
 // @ts-ignore: decorator
-@inline export function setStatFills(v: u64): void { store<u64>(cpuBase, v, 1192); }
-export const OFFSET_statSlowReads: usize = 1200;
+@inline export function setSpace(v: u32): void { store<u32>(cpuBase, v, 1132); }
+export const OFFSET_scratch: usize = 1136;
 // @ts-ignore: decorator
-@inline export function statSlowReads(): u64 { return load<u64>(cpuBase, 1200); }
+@inline export function scratch(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1136); }
 // @ts-ignore: decorator
-@inline export function setStatSlowReads(v: u64): void { store<u64>(cpuBase, v, 1200); }
-export const OFFSET_statSlowWrites: usize = 1208;
+@inline export function setScratch(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1136); }
+export const OFFSET_statFills: usize = 1200;
 // @ts-ignore: decorator
-@inline export function statSlowWrites(): u64 { return load<u64>(cpuBase, 1208); }
+@inline export function statFills(): u64 { return load<u64>(cpuBase, 1200); }
 // @ts-ignore: decorator
-@inline export function setStatSlowWrites(v: u64): void { store<u64>(cpuBase, v, 1208); }
-export const OFFSET_statFaults: usize = 1216;
+@inline export function setStatFills(v: u64): void { store<u64>(cpuBase, v, 1200); }
+export const OFFSET_statSlowReads: usize = 1208;
 // @ts-ignore: decorator
-@inline export function statFaults(): u64 { return load<u64>(cpuBase, 1216); }
+@inline export function statSlowReads(): u64 { return load<u64>(cpuBase, 1208); }
 // @ts-ignore: decorator
-@inline export function setStatFaults(v: u64): void { store<u64>(cpuBase, v, 1216); }
-export const OFFSET_statInterrupts: usize = 1224;
+@inline export function setStatSlowReads(v: u64): void { store<u64>(cpuBase, v, 1208); }
+export const OFFSET_statSlowWrites: usize = 1216;
 // @ts-ignore: decorator
-@inline export function statInterrupts(): u64 { return load<u64>(cpuBase, 1224); }
+@inline export function statSlowWrites(): u64 { return load<u64>(cpuBase, 1216); }
 // @ts-ignore: decorator
-@inline export function setStatInterrupts(v: u64): void { store<u64>(cpuBase, v, 1224); }
-export const OFFSET_statBlocks: usize = 1232;
+@inline export function setStatSlowWrites(v: u64): void { store<u64>(cpuBase, v, 1216); }
+export const OFFSET_statFaults: usize = 1224;
 // @ts-ignore: decorator
-@inline export function statBlocks(): u64 { return load<u64>(cpuBase, 1232); }
+@inline export function statFaults(): u64 { return load<u64>(cpuBase, 1224); }
 // @ts-ignore: decorator
-@inline export function setStatBlocks(v: u64): void { store<u64>(cpuBase, v, 1232); }
-export const OFFSET_statJumpMisses: usize = 1240;
+@inline export function setStatFaults(v: u64): void { store<u64>(cpuBase, v, 1224); }
+export const OFFSET_statInterrupts: usize = 1232;
 // @ts-ignore: decorator
-@inline export function statJumpMisses(): u64 { return load<u64>(cpuBase, 1240); }
+@inline export function statInterrupts(): u64 { return load<u64>(cpuBase, 1232); }
 // @ts-ignore: decorator
-@inline export function setStatJumpMisses(v: u64): void { store<u64>(cpuBase, v, 1240); }
-export const OFFSET_statSpaceSwitches: usize = 1248;
+@inline export function setStatInterrupts(v: u64): void { store<u64>(cpuBase, v, 1232); }
+export const OFFSET_statBlocks: usize = 1240;
 // @ts-ignore: decorator
-@inline export function statSpaceSwitches(): u64 { return load<u64>(cpuBase, 1248); }
+@inline export function statBlocks(): u64 { return load<u64>(cpuBase, 1240); }
 // @ts-ignore: decorator
-@inline export function setStatSpaceSwitches(v: u64): void { store<u64>(cpuBase, v, 1248); }
-export const OFFSET_statInterpreted: usize = 1256;
+@inline export function setStatBlocks(v: u64): void { store<u64>(cpuBase, v, 1240); }
+export const OFFSET_statJumpMisses: usize = 1248;
 // @ts-ignore: decorator
-@inline export function statInterpreted(): u64 { return load<u64>(cpuBase, 1256); }
+@inline export function statJumpMisses(): u64 { return load<u64>(cpuBase, 1248); }
 // @ts-ignore: decorator
-@inline export function setStatInterpreted(v: u64): void { store<u64>(cpuBase, v, 1256); }
-export const OFFSET_fpuSignificand: usize = 1264;
+@inline export function setStatJumpMisses(v: u64): void { store<u64>(cpuBase, v, 1248); }
+export const OFFSET_statSpaceSwitches: usize = 1256;
 // @ts-ignore: decorator
-@inline export function fpuSignificand(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1264); }
+@inline export function statSpaceSwitches(): u64 { return load<u64>(cpuBase, 1256); }
 // @ts-ignore: decorator
-@inline export function setFpuSignificand(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1264); }
-export const OFFSET_fpuExponent: usize = 1328;
+@inline export function setStatSpaceSwitches(v: u64): void { store<u64>(cpuBase, v, 1256); }
+export const OFFSET_statInterpreted: usize = 1264;
 // @ts-ignore: decorator
-@inline export function fpuExponent(i: u32): u16 { return load<u16>(cpuBase + (<usize>i << 1), 1328); }
+@inline export function statInterpreted(): u64 { return load<u64>(cpuBase, 1264); }
 // @ts-ignore: decorator
-@inline export function setFpuExponent(i: u32, v: u16): void { store<u16>(cpuBase + (<usize>i << 1), v, 1328); }
-export const OFFSET_fpuControl: usize = 1344;
+@inline export function setStatInterpreted(v: u64): void { store<u64>(cpuBase, v, 1264); }
+export const OFFSET_fpuSignificand: usize = 1272;
 // @ts-ignore: decorator
-@inline export function fpuControl(): u32 { return load<u32>(cpuBase, 1344); }
+@inline export function fpuSignificand(i: u32): u64 { return load<u64>(cpuBase + (<usize>i << 3), 1272); }
 // @ts-ignore: decorator
-@inline export function setFpuControl(v: u32): void { store<u32>(cpuBase, v, 1344); }
-export const OFFSET_fpuStatus: usize = 1348;
+@inline export function setFpuSignificand(i: u32, v: u64): void { store<u64>(cpuBase + (<usize>i << 3), v, 1272); }
+export const OFFSET_fpuExponent: usize = 1336;
 // @ts-ignore: decorator
-@inline export function fpuStatus(): u32 { return load<u32>(cpuBase, 1348); }
+@inline export function fpuExponent(i: u32): u16 { return load<u16>(cpuBase + (<usize>i << 1), 1336); }
 // @ts-ignore: decorator
-@inline export function setFpuStatus(v: u32): void { store<u32>(cpuBase, v, 1348); }
-export const OFFSET_fpuTag: usize = 1352;
+@inline export function setFpuExponent(i: u32, v: u16): void { store<u16>(cpuBase + (<usize>i << 1), v, 1336); }
+export const OFFSET_fpuControl: usize = 1352;
 // @ts-ignore: decorator
-@inline export function fpuTag(): u32 { return load<u32>(cpuBase, 1352); }
+@inline export function fpuControl(): u32 { return load<u32>(cpuBase, 1352); }
 // @ts-ignore: decorator
-@inline export function setFpuTag(v: u32): void { store<u32>(cpuBase, v, 1352); }
-export const OFFSET_fpuLastOpcode: usize = 1356;
+@inline export function setFpuControl(v: u32): void { store<u32>(cpuBase, v, 1352); }
+export const OFFSET_fpuStatus: usize = 1356;
 // @ts-ignore: decorator
-@inline export function fpuLastOpcode(): u32 { return load<u32>(cpuBase, 1356); }
+@inline export function fpuStatus(): u32 { return load<u32>(cpuBase, 1356); }
 // @ts-ignore: decorator
-@inline export function setFpuLastOpcode(v: u32): void { store<u32>(cpuBase, v, 1356); }
-export const OFFSET_fpuLastIp: usize = 1360;
+@inline export function setFpuStatus(v: u32): void { store<u32>(cpuBase, v, 1356); }
+export const OFFSET_fpuTag: usize = 1360;
 // @ts-ignore: decorator
-@inline export function fpuLastIp(): u64 { return load<u64>(cpuBase, 1360); }
+@inline export function fpuTag(): u32 { return load<u32>(cpuBase, 1360); }
 // @ts-ignore: decorator
-@inline export function setFpuLastIp(v: u64): void { store<u64>(cpuBase, v, 1360); }
-export const OFFSET_fpuLastDp: usize = 1368;
+@inline export function setFpuTag(v: u32): void { store<u32>(cpuBase, v, 1360); }
+export const OFFSET_fpuLastOpcode: usize = 1364;
 // @ts-ignore: decorator
-@inline export function fpuLastDp(): u64 { return load<u64>(cpuBase, 1368); }
+@inline export function fpuLastOpcode(): u32 { return load<u32>(cpuBase, 1364); }
 // @ts-ignore: decorator
-@inline export function setFpuLastDp(v: u64): void { store<u64>(cpuBase, v, 1368); }
-export const OFFSET_fpuLastCs: usize = 1376;
+@inline export function setFpuLastOpcode(v: u32): void { store<u32>(cpuBase, v, 1364); }
+export const OFFSET_fpuLastIp: usize = 1368;
 // @ts-ignore: decorator
-@inline export function fpuLastCs(): u32 { return load<u32>(cpuBase, 1376); }
+@inline export function fpuLastIp(): u64 { return load<u64>(cpuBase, 1368); }
 // @ts-ignore: decorator
-@inline export function setFpuLastCs(v: u32): void { store<u32>(cpuBase, v, 1376); }
-export const OFFSET_fpuLastDs: usize = 1380;
+@inline export function setFpuLastIp(v: u64): void { store<u64>(cpuBase, v, 1368); }
+export const OFFSET_fpuLastDp: usize = 1376;
 // @ts-ignore: decorator
-@inline export function fpuLastDs(): u32 { return load<u32>(cpuBase, 1380); }
+@inline export function fpuLastDp(): u64 { return load<u64>(cpuBase, 1376); }
 // @ts-ignore: decorator
-@inline export function setFpuLastDs(v: u32): void { store<u32>(cpuBase, v, 1380); }
-export const OFFSET_mxcsr: usize = 1384;
+@inline export function setFpuLastDp(v: u64): void { store<u64>(cpuBase, v, 1376); }
+export const OFFSET_fpuLastCs: usize = 1384;
 // @ts-ignore: decorator
-@inline export function mxcsr(): u32 { return load<u32>(cpuBase, 1384); }
+@inline export function fpuLastCs(): u32 { return load<u32>(cpuBase, 1384); }
 // @ts-ignore: decorator
-@inline export function setMxcsr(v: u32): void { store<u32>(cpuBase, v, 1384); }
-export const OFFSET_mxcsrPad: usize = 1388;
+@inline export function setFpuLastCs(v: u32): void { store<u32>(cpuBase, v, 1384); }
+export const OFFSET_fpuLastDs: usize = 1388;
 // @ts-ignore: decorator
-@inline export function mxcsrPad(i: u32): u32 { return load<u32>(cpuBase + (<usize>i << 2), 1388); }
+@inline export function fpuLastDs(): u32 { return load<u32>(cpuBase, 1388); }
 // @ts-ignore: decorator
-@inline export function setMxcsrPad(i: u32, v: u32): void { store<u32>(cpuBase + (<usize>i << 2), v, 1388); }
+@inline export function setFpuLastDs(v: u32): void { store<u32>(cpuBase, v, 1388); }
+export const OFFSET_mxcsr: usize = 1392;
+// @ts-ignore: decorator
+@inline export function mxcsr(): u32 { return load<u32>(cpuBase, 1392); }
+// @ts-ignore: decorator
+@inline export function setMxcsr(v: u32): void { store<u32>(cpuBase, v, 1392); }
+export const OFFSET_mxcsrPad: usize = 1396;
+// @ts-ignore: decorator
+@inline export function mxcsrPad(i: u32): u32 { return load<u32>(cpuBase + (<usize>i << 2), 1396); }
+// @ts-ignore: decorator
+@inline export function setMxcsrPad(i: u32, v: u32): void { store<u32>(cpuBase + (<usize>i << 2), v, 1396); }
 export const OFFSET_xmm: usize = 1408;
 // @ts-ignore: decorator
 @inline export function xmm(i: u32): v128 { return load<v128>(cpuBase + (<usize>i << 4), 1408); }

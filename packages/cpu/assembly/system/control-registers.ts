@@ -4,7 +4,9 @@ import {
   cr2,
   cr3,
   cr4,
+  cr4Hidden,
   efer,
+  eferHidden,
   gpr,
   maxPhysMask,
   segAttr,
@@ -163,7 +165,7 @@ function writeCr4(value: u64): void {
   const long = (efer() & EFER_LMA) != 0;
   const pcidOn = (changed & value & CR4_PCIDE) != 0;
   const wrong =
-    (value & ~CR4_DEFINED) != 0 ||
+    (value & (~CR4_DEFINED | <u64>cr4Hidden())) != 0 ||
     (long && (value & CR4_PAE) == 0) ||
     (pcidOn && (!long || (cr3() & 0xfff) != 0));
   if (wrong) {
@@ -204,7 +206,7 @@ export function clts(): void {
 /** IA32_EFER; false for #GP. LMA follows from LME and CR0.PG alone. */
 export function writeEfer(value: u64): bool {
   const writable = EFER_SCE | EFER_LME | EFER_NXE;
-  if ((value & ~(writable | EFER_LMA)) != 0) return false;
+  if ((value & (~(writable | EFER_LMA) | <u64>eferHidden())) != 0) return false;
   const changed = (value ^ efer()) & writable;
   if ((changed & EFER_LME) != 0 && (cr0() & CR0_PG) != 0) return false;
   setEfer((efer() & ~writable) | (value & writable));

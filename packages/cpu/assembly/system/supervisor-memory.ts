@@ -22,7 +22,7 @@ import {
   sysWrite64 as walkWrite64,
   sysWrite8 as walkWrite8,
 } from '../memory';
-import { fillRead, fillWrite, translatedPhysical } from '../paging';
+import { fillRead, fillWrite, hostBehind, translatedPhysical } from '../paging';
 
 const ENTRY_MASK: u32 = 0xfff0;
 const PAGE_MASK: u64 = ~(<u64>0xfff);
@@ -34,7 +34,7 @@ function lookUp(table: u32, linear: u64, size: u32): u32 {
   const offset = (space() * SHADOW_TABLES + table) * SHADOW_TABLE_SIZE;
   const entry = <u32>base() + CPU_AREA_SHADOW + offset + (<u32>(linear >> 8) & ENTRY_MASK);
   if (load<u64>(entry) != ((linear + size - 1) & PAGE_MASK)) return 0;
-  return <u32>linear + load<u32>(entry, 8);
+  return hostBehind(entry, linear);
 }
 
 /** After a walk that went well: the next access finds the page in the table. */

@@ -106,8 +106,7 @@ export const NOT = insn('not', { noFault: true }, (s, [dst]) =>
 
 /** CF = OF = `overflow`. */
 function multiplyFlags(s: Semantics, low: Value, overflow: Value): void {
-  const bit = s.let(s.zeroExtend(overflow, 32));
-  s.flagsResult(low, s.or(bit, s.shl(bit, s.int(11))));
+  s.flagsResult(low, s.mul(s.zeroExtend(overflow, 32), s.int((1 << 11) | 1)));
 }
 
 /** Product of two values of up to 32 bits, in 64. */
@@ -152,7 +151,7 @@ const IMUL1 = insn('imul', FLAGS, multiply(true));
 function multiplyInto(s: Semantics, size: Size, a: Value, b: Value): Value {
   if (size === 64) {
     const low = s.let(s.mul(a, b));
-    const high = s.call('multiplyHighSigned', [a, b], 64);
+    const high = s.pure('multiplyHighSigned', [a, b], 64);
     multiplyFlags(s, low, s.ne(high, s.sar(low, s.int(63))));
     return low;
   }

@@ -7,6 +7,7 @@ import { checkMmx, laneBytes, lanes, MMX, SSE, shuffleBy, sse, writeMmx, zero } 
 const MOVA = insn('movaps', SSE, (s, [dst, src]) => {
   s.v128.writeAligned(dst, s.v128.readAligned(src));
 });
+const LDDQU = insn('lddqu', SSE, (s, [dst, src]) => s.v128.write(dst, s.v128.read(src)));
 const MOVU = insn('movups', SSE, (s, [dst, src]) => s.v128.write(dst, s.v128.read(src)));
 
 /** MOVSS and MOVSD: from memory the rest becomes zero, from a register it stays. */
@@ -189,5 +190,5 @@ export const sseMove = table({
   'F2 0F D6 r': [MOVDQ2Q, 'Pq,Ux'],
   'NP 0F E7 m': [MMX_STORE, 'Qq,Pq'],
   '66 0F E7 m': [MOVA, 'Wx,Vx'],
-  'F2 0F F0 m': [MOVU, 'Vx,Wx'],
+  'F2 0F F0 m': [LDDQU, 'Vx,Wx'],
 });
