@@ -73,11 +73,13 @@ async function boot(...options: string[]): Promise<{ text: string; value: number
   return { text: stdout.slice(-300), value: ((status ?? 0) - 1) / 2 };
 }
 
-test('SeaBIOS boots a disk on IDE', async () => {
-  const { text, value } = await boot('--disk', disk);
-  assert.match(text, /Second sector of the disk/);
-  assert.equal(value, EXIT.disk);
-});
+for (const bus of ['ide', 'virtio']) {
+  test(`SeaBIOS boots a disk on ${bus}`, async () => {
+    const { text, value } = await boot('--disk', `${disk},bus=${bus}`);
+    assert.match(text, /Second sector of the disk/);
+    assert.equal(value, EXIT.disk);
+  });
+}
 
 test('SeaBIOS boots the CD when the boot order says so', async () => {
   const { text, value } = await boot('--disk', disk, '--cdrom', disc, '--boot', 'cdrom,disk');

@@ -9,6 +9,7 @@ const DRIVES: readonly DriveCase[] = [
     isReadOnly: true,
     sizeBytes: 4 << 20,
   },
+  { option: (path) => ['--disk', `${path},bus=virtio`], device: '/dev/vda' },
   { option: (path) => ['--floppy', path], device: '/dev/fd0', sizeBytes: 1_474_560 },
 ];
 

@@ -15,18 +15,18 @@ export interface DrivePlan {
 }
 
 /** Where hard disks can be. */
-const BUSES: readonly DriveBus[] = ['ide'];
+const BUSES: readonly DriveBus[] = ['ide', 'virtio'];
 const MEDIA: readonly DriveMedia[] = ['disk', 'cdrom', 'floppy'];
 const DEFAULT_BOOT_ORDER = 'disk,cdrom,floppy';
 /** The IDE places that disks and CD drives take, best one first. */
-const FLOPPY_PLACES = [0, 1] as const;
 const IDE_PLACES = { disk: [0, 1, 3, 2], cdrom: [2, 3, 1, 0] } as const;
 
 /** The drives that the options ask for; throws UmbraError USAGE. */
 export function planDrives(options: RunOptions): DrivePlan[] {
   const taken = new Set<string>();
   const take = (bus: DriveBus, media: DriveMedia): DrivePlan['spec'] => {
-    const places = bus === 'floppy' || media === 'floppy' ? FLOPPY_PLACES : IDE_PLACES[media];
+    const inOrder = [...Array(DRIVE_PLACES[bus]).keys()];
+    const places = bus === 'ide' && media !== 'floppy' ? IDE_PLACES[media] : inOrder;
     const place = places.find((free) => !taken.has(`${bus}${free}`));
     if (place === undefined) {
       throw usage(`More drives than the ${DRIVE_PLACES[bus]} that bus ${bus} has room for`);

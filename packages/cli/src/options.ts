@@ -20,7 +20,7 @@ export const RUN_OPTIONS = {
   disk: {
     value: 'DISK',
     repeatable: true,
-    help: 'hard disk: FILE[,bus=ide][,format=vhd|raw][,readonly]',
+    help: 'hard disk: FILE[,bus=ide|virtio][,format=vhd|raw][,readonly]',
   },
   cdrom: { value: 'FILE', repeatable: true, help: 'CD or DVD in an IDE drive' },
   floppy: { value: 'FILE', repeatable: true, help: 'diskette (A, then B): FILE[,readonly]' },

@@ -23,3 +23,4 @@ export { ACPI_DISABLE, ACPI_ENABLE, Piix4Pm, PM_TIMER_HZ, SLEEP_TYPE } from './p
 export { ScsiCdrom } from './scsi/scsi-cdrom.ts';
 export { SystemControlPortA, SystemControlPortB } from './system-control-ports.ts';
 export { Uart16550 } from './uart-16550.ts';
+export { VirtioBlk } from './virtio/virtio-blk.ts';

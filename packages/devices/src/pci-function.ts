@@ -64,6 +64,8 @@ export interface PciFunctionOptions {
   readonly initial?: readonly { readonly offset: number; readonly bytes: readonly number[] }[];
   /** Ranges beyond the standard header that the guest may write. */
   readonly writable?: readonly { readonly offset: number; readonly masks: readonly number[] }[];
+  /** The guest is about to read: the chip may bring its registers up to date. */
+  readonly onConfigRead?: (offset: number, size: number) => void;
   /** Some writable byte of `offset` to `offset + size - 1` changed or was written. */
   readonly onConfigWrite?: (offset: number, size: number) => void;
 }
@@ -154,6 +156,7 @@ export class PciFunction {
 
   /** Configuration read by the guest; `size` is 1, 2 or 4 and does not cross a double word. */
   readConfig(offset: number, size: number): u32 {
+    this.#options.onConfigRead?.(offset, size);
     let value = 0;
     for (let i = size - 1; i >= 0; i--) value = value * 256 + this.#readByte(offset + i);
     return value;

@@ -1,7 +1,7 @@
 import type { BlockInfo } from '@umbra/core';
 
 /** Where drives are connected, and how many of each there may be. */
-export const DRIVE_PLACES = { ide: 4, floppy: 2 } as const;
+export const DRIVE_PLACES = { ide: 4, virtio: 8, floppy: 2 } as const;
 export type DriveBus = keyof typeof DRIVE_PLACES;
 export type DriveMedia = 'disk' | 'cdrom' | 'floppy';
 
@@ -14,6 +14,9 @@ export interface DriveSpec {
   /** What is in it at power-on; undefined when it is empty. */
   readonly medium: BlockInfo | undefined;
 }
+
+/** PCI slots of the first virtio disk and, behind it, the others. */
+const VIRTIO_SLOT = 16;
 
 /** The most requests that one drive has under way. */
 export const QUEUE_DEPTH_MAX = 64;
@@ -36,7 +39,14 @@ export function firmwarePath({ bus, place }: DriveSpec): string {
   switch (bus) {
     case 'ide':
       return `/pci@i0cf8/ide@1,1/drive@${place >> 1}/disk@${place & 1}`;
+    case 'virtio':
+      return `/pci@i0cf8/scsi@${virtioSlot(place).toString(16)}/disk@0,0`;
     case 'floppy':
       return `/pci@i0cf8/isa@1/fdc@03f0/floppy@${place}`;
   }
+}
+
+/** The PCI slot of a virtio disk. */
+export function virtioSlot(place: number): number {
+  return VIRTIO_SLOT + place;
 }

@@ -9,9 +9,10 @@ import {
   type PciBus,
   Piix3Ide,
   ScsiCdrom,
+  VirtioBlk,
 } from '@umbra/devices';
 import type { PortBus } from './bus/port-bus.ts';
-import { DRIVE_PLACES, type DriveSpec, driveSerial } from './drive-spec.ts';
+import { DRIVE_PLACES, type DriveSpec, driveSerial, virtioSlot } from './drive-spec.ts';
 
 /** A drive with what is in it, as the machine's controllers need it. */
 export interface BoardDrive {
@@ -47,6 +48,7 @@ export function buildDrives(options: DrivesOptions): {
   const { pci, pio, memory, dma } = options;
   const removable = new Map<number, RemovableDrive>();
   const ide: (IdeDriveOptions | undefined)[] = new Array(DRIVE_PLACES.ide).fill(undefined);
+  const virtio: VirtioBlk[] = [];
   const floppies: (FloppyDrive | undefined)[] = new Array(DRIVE_PLACES.floppy).fill(undefined);
   for (const [number, { spec, medium, onEject }] of options.drives.entries()) {
     const serial = driveSerial(spec);
@@ -58,6 +60,10 @@ export function buildDrives(options: DrivesOptions): {
       const unit = new ScsiCdrom({ medium, onEject });
       ide[spec.place] = { kind: 'cdrom', unit, serial };
       removable.set(number, unit);
+    } else if (medium !== undefined && spec.bus === 'virtio') {
+      const name = `virtio-disk${spec.place}`;
+      const slot = virtioSlot(spec.place);
+      virtio.push(new VirtioBlk({ name, slot, pci, memory, backend: medium, serial }));
     } else if (medium !== undefined) {
       ide[spec.place] = { kind: 'disk', backend: medium, serial };
     }
@@ -65,6 +71,7 @@ export function buildDrives(options: DrivesOptions): {
   const irqs = options.ideIrqs;
   const controllers: Device[] = [
     new Piix3Ide({ name: 'ide', pci, pio, memory, irqs, drives: ide }),
+    ...virtio,
   ];
   if (floppies.some((drive) => drive !== undefined)) {
     const irq = options.floppyIrq;
