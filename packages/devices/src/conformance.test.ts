@@ -28,6 +28,7 @@ import {
   SystemControlPortB,
   Uart16550,
   VGA_MEMORY_BYTES,
+  VirtioBlk,
 } from './index.ts';
 import {
   ManualClock,
@@ -38,6 +39,7 @@ import {
   TestMmio,
   TestPio,
 } from './test-support.ts';
+import { VirtioTestDriver } from './virtio/virtio-test-driver.ts';
 
 interface Bench {
   readonly clock: ManualClock;
@@ -263,6 +265,16 @@ const FIXTURES: readonly Fixture[] = [
     },
   },
   {
+    kind: 'virtio-blk',
+    make: (bench) => {
+      const pci = bus(bench);
+      const { memory, disk: backend } = bench;
+      const options = { name: 'virtio', slot: VIRTIO_SLOT, pci, memory, backend };
+      return [new VirtioBlk({ ...options, serial: '1', queueCount: 2 }), pci];
+    },
+    stir: (_device, random, bench) => stirVirtio(random, bench, 2),
+  },
+  {
     kind: 'fw-cfg',
     make: ({ pio, memory }) => {
       const fwCfg = new FwCfg({ name: 'fw-cfg', pio, memory });
@@ -272,6 +284,7 @@ const FIXTURES: readonly Fixture[] = [
   },
 ];
 
+const VIRTIO_SLOT = 16;
 const STEPS = 4000;
 const SEEDS = [1, 0xdecaf];
 
@@ -414,6 +427,29 @@ function stirFloppy(random: SeededRandom, { pio, floppy }: Bench): void {
   }
   if (random.below(8) === 0) floppy.nextStatus = 'io-error';
   if (random.below(2) === 0) floppy.run();
+}
+
+/** A driver that fills its rings with nonsense, and now and then with sense. */
+function stirVirtio(random: SeededRandom, bench: Bench, queues: number): void {
+  const { memory, disk } = bench;
+  const driver = new VirtioTestDriver(bench, VIRTIO_SLOT);
+  const range = () => ({ address: random.below(0x1_1000), length: random.below(4) * 512 });
+  if (random.below(50) === 0) driver.start(random.below(2) === 0 ? [] : [28, 29], queues);
+  const queue = random.below(queues);
+  const base = driver.rings(queue);
+  if (random.below(3) === 0) {
+    const header = { address: 0x8000 + random.below(64), length: 51 };
+    const [type, lun] = [random.below(16), 1 + 256 * random.below(3)];
+    memory.write32(0x8000, random.below(2) === 0 ? type : lun);
+    driver.add(queue, [header, range()], [range(), { address: 0x8400, length: 1 }]);
+  } else {
+    const flags = random.below(8);
+    driver.descriptor(base + 16 * random.below(8), range().address, 16, flags, random.below(9));
+    memory.write16(base + 0x100 + 2 * random.below(16), random.below(12));
+  }
+  driver.notify(queue);
+  if (random.below(8) === 0) disk.nextStatus = 'io-error';
+  if (random.below(2) === 0) disk.run();
 }
 
 /** What firmware does before it uses the IDE controller. */
