@@ -33,7 +33,6 @@ export interface OpenedVhd {
 export async function openVhd(file: HostFile, options: OpenVhdOptions): Promise<OpenedVhd> {
   const footers = await readFooters(file);
   const { footer } = footers;
-  const sizeBytes = diskSizeOf(footer);
   if (footer.diskType === DISK_TYPE.FIXED) {
     const { offset } = footers.tail;
     if (offset < footer.currentSize) {
@@ -45,6 +44,7 @@ export async function openVhd(file: HostFile, options: OpenVhdOptions): Promise<
         expected: `at least ${footer.currentSize}, the size of the disk`,
       });
     }
+    const sizeBytes = diskSizeOf(footer);
     return { image: new RawImage(file, sizeBytes, sizeBytes), footer };
   }
   const { header, layout } = await readHeader(file, footer, footers.fileBytes);
@@ -63,7 +63,8 @@ export async function openVhd(file: HostFile, options: OpenVhdOptions): Promise<
     file,
     layout,
     footerBytes,
-    sizeBytes,
+    // Whatever the child's maker says: what lies below is as long as its own maker says.
+    sizeBytes: parent?.sizeBytes ?? diskSizeOf(footer),
     entries,
     gaps: found.gaps,
     end: found.end,
