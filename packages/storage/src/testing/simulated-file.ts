@@ -15,7 +15,7 @@ type Versions = { readonly bytes: Buffer; readonly writeNumber: number }[];
  */
 export class SimulatedFile implements HostFile {
   readonly path: string;
-  readonly isReadOnly = false;
+  readonly isReadOnly: boolean;
   readonly #chance: Chance;
   /** Calls until the power fails. */
   #callsLeft: number;
@@ -35,8 +35,10 @@ export class SimulatedFile implements HostFile {
       onPowerCut?: () => void;
       sectors?: Map<number, Buffer>;
       sizeBytes?: number;
+      isReadOnly?: boolean;
     } = {},
   ) {
+    this.isReadOnly = options.isReadOnly ?? false;
     this.path = path;
     this.#chance = chance;
     this.#callsLeft = options.callsLeft ?? Number.POSITIVE_INFINITY;
@@ -107,6 +109,12 @@ export class SimulatedFile implements HostFile {
       sectors,
       sizeBytes,
     });
+  }
+
+  /** The same file, opened for reading. */
+  readOnly(): SimulatedFile {
+    const options = { sectors: this.#sectors, sizeBytes: this.#sizeBytes, isReadOnly: true };
+    return new SimulatedFile(this.path, this.#chance, options);
   }
 
   /** The file as it is found after the power failed. */

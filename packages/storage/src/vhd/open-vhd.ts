@@ -8,6 +8,7 @@ import { type Footers, readFooters } from './footers.ts';
 import { diskSizeOf } from './geometry.ts';
 import { HEADER, readHeader, type SparseLayout, tableBytesOf, type VhdHeader } from './header.ts';
 import { locatorRegions } from './locators.ts';
+import { SparseBlocks } from './sparse-blocks.ts';
 import { SparseVhd } from './sparse-image.ts';
 
 /** How long a new block may stay out of the file's table when the guest never flushes. */
@@ -53,25 +54,45 @@ export async function openVhd(file: HostFile, options: OpenVhdOptions): Promise<
   const tail = tailRegion(footers);
   const found = checkEntries(file.path, layout, entries, [...parts, ...tail], footers.fileBytes);
   const footerBytes = encodeFooter(footer);
-  if (tail.length === 0 && !file.isReadOnly) {
-    await file.truncate(found.end);
-    await file.write(found.end, [footerBytes]);
-  }
+  if (!file.isReadOnly) await mendTail(file, footers, tail.length > 0, found.end, footerBytes);
   const isDifferencing = footer.diskType === DISK_TYPE.DIFFERENCING;
   const parent = isDifferencing ? await options.openParent(footer, header) : undefined;
-  const image = new SparseVhd({
+  const { gaps, end } = found;
+  const fixedEnd = Math.max(...parts.map((part) => part.end));
+  const blocks = new SparseBlocks({
     file,
     layout,
     footerBytes,
+    entries,
+    gaps,
+    fixedEnd,
+    end,
+    isDifferencing,
+  });
+  const image = new SparseVhd({
+    blocks,
     // Whatever the child's maker says: what lies below is as long as its own maker says.
     sizeBytes: parent?.sizeBytes ?? diskSizeOf(footer),
-    entries,
-    gaps: found.gaps,
-    end: found.end,
+    isReadOnly: file.isReadOnly,
     parent,
     settleAfterMs: options.settleAfterMs ?? SETTLE_AFTER_MS,
   });
   return { image, footer };
+}
+
+/** Makes the file end in the footer that is believed, where growth or a resize was cut. */
+async function mendTail(
+  file: HostFile,
+  { tail }: Footers,
+  isInPlace: boolean,
+  end: number,
+  footerBytes: Buffer,
+): Promise<void> {
+  if (isInPlace && tail.footer !== undefined && encodeFooter(tail.footer).equals(footerBytes)) {
+    return;
+  }
+  if (!isInPlace) await file.truncate(end);
+  await file.write(end, [footerBytes]);
 }
 
 /** What lies in the file beside the blocks and the last footer. */
@@ -86,7 +107,7 @@ export function fixedParts(path: string, layout: SparseLayout, header: VhdHeader
 }
 
 /** The last footer's place, when it is where growth can go on from. */
-function tailRegion({ footer, tail }: Footers): Region[] {
+export function tailRegion({ footer, tail }: Footers): Region[] {
   const isOurs = tail.footer?.uniqueId.equals(footer.uniqueId) === true;
   if (!isOurs || tail.offset % 512 !== 0) return [];
   return [{ start: tail.offset, end: tail.offset, what: 'last footer' }];

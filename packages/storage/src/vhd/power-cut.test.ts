@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compactImage } from '../compact-image.ts';
 import type { DiskImage } from '../image.ts';
 import { Chance } from '../testing/chance.ts';
 import { SimulatedFile } from '../testing/simulated-file.ts';
+import { checkVhd } from './check-vhd.ts';
 import { writeDifferencingVhd, writeDynamicVhd, writeFixedVhd } from './create-vhd.ts';
 import { openVhd } from './open-vhd.ts';
 
@@ -122,6 +124,7 @@ async function work(
       );
     });
     if (chance.below(3) === 0) await flush();
+    else if (kind !== 'fixed' && chance.below(4) === 0) await compactImage(image);
     await Promise.all(writers);
     if (chance.below(3) === 0) await flush();
   }
@@ -136,15 +139,21 @@ for (const kind of KINDS) {
       const cut = new Promise<void>((resolve) => {
         onPowerCut = resolve;
       });
-      const file = made.withPowerCut(chance.below(400), onPowerCut);
+      const file = made.withPowerCut(chance.below(1200), onPowerCut);
       const expectation = new Expectation(kind === 'differencing' ? PARENT_FILL : 0);
       const working = open(file).then((image) => work(image, kind, chance, expectation));
       await Promise.race([cut, working]);
       const found = file.afterPowerCut(chance);
+      const mendable = ['FIRST_FOOTER', 'LAST_FOOTER', 'LOST_SPACE'];
+      for (const { code, message } of await checkVhd(found.readOnly())) {
+        assert.ok(mendable.includes(code), `seed ${seed}: ${message}`);
+      }
       const image = await open(found);
       await expectation.verify(image, `seed ${seed}`);
       await image.write(0, [Buffer.alloc(SIZE, 0xee)]);
       await image.close();
+      const errors = (await checkVhd(found)).filter(({ severity }) => severity === 'error');
+      assert.deepEqual(errors, [], `seed ${seed}: after the tail was mended`);
       const bytes = Buffer.alloc(SIZE);
       await (await open(found)).read(0, [bytes]);
       assert.ok(bytes.equals(Buffer.alloc(SIZE, 0xee)), `seed ${seed}: written over`);
