@@ -12,8 +12,9 @@ export interface CheckOptions {
 }
 
 /**
- * Finds what is wrong with an image: of VHDs every part, and that their parents are there and right;
- * of other formats that all they map can be read. Throws StorageError for what cannot be checked.
+ * Finds what is wrong with an image: of VHDs every part, and that their parents are there and
+ * right; of other formats that all they map can be read. Throws StorageError for what cannot be
+ * checked.
  */
 export async function checkImage(
   path: string,

@@ -15,9 +15,9 @@ import { advance, type Work } from './work.ts';
 const PIECE_BYTES = 2 ** 20;
 
 /**
- * Writes a differencing disk's own sectors into its parent, and removes the disk. The parent's other
- * children are of no use afterwards. When this is given up or fails in between, the disk reads as
- * before: what was merged is in both. Resolves to the parent's path. Throws StorageError.
+ * Writes a differencing disk's own sectors into its parent, and removes the disk. The parent's
+ * other children are of no use afterwards. When this is given up or fails in between, the disk
+ * reads as before: what was merged is in both. Resolves to the parent's path. Throws StorageError.
  */
 export async function mergeImage(
   path: string,
@@ -37,6 +37,7 @@ export async function mergeImage(
     await image.close();
     throw unsupported(path, 'has no parent', 'expected a differencing disk');
   }
+  const lockPath = lockPathOf(path);
   let isMerged = false;
   try {
     await copyOwnSectors(image, parent.image, work);
@@ -44,11 +45,14 @@ export async function mergeImage(
     isMerged = true;
   } finally {
     // The child still fits a parent that has some of its sectors.
-    if (!isMerged) await acceptParent(file, parent.file);
+    if (!isMerged) {
+      await parent.image.flush();
+      await acceptParent(file, parent.file);
+    }
     await image.close();
   }
   await rm(path);
-  await rm(lockPathOf(path), { force: true });
+  await rm(lockPath, { force: true });
   return parent.file.path;
 }
 
@@ -75,7 +79,6 @@ async function copyOwnSectors(child: SparseVhd, parent: DiskImage, work: Work): 
 
 /** Notes the parent's new modification time in the child. */
 async function acceptParent(child: HostFile, parent: HostFile): Promise<void> {
-  await parent.sync();
   const { footer, fileBytes } = await readFooters(child);
   const { header, layout } = await readHeader(child, footer, fileBytes);
   const { modifiedMs } = await parent.facts();

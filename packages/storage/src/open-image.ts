@@ -106,7 +106,8 @@ export async function openForImport(path: string, format?: ImportFormat): Promis
   }
 }
 
-async function openRaw(file: HostFile): Promise<DiskImage> {
+/** A file as a disk, sector by sector. */
+export async function openRaw(file: HostFile): Promise<DiskImage> {
   const { sizeBytes } = await file.facts();
   return new RawImage(file, Math.ceil(sizeBytes / 512) * 512, sizeBytes);
 }

@@ -39,7 +39,7 @@ export interface SparseExtent {
   locate(offset: number): Promise<Placement>;
 }
 
-/** Reads the tables of a sparse or stream-optimised extent; `descriptorBytesMax` bounds its text. */
+/** Reads the tables of a sparse or stream-optimised extent, and so much of its descriptor. */
 export async function openSparseExtent(
   file: HostFile,
   descriptorBytesMax: number,

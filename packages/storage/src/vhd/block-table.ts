@@ -174,7 +174,9 @@ export function surveyEntries(
   let last = '';
   let nextPart = 0;
   const pass = (start: number, partEnd: number, what: string): void => {
-    for (let gap = end; gap + strideBytes <= start; gap += strideBytes) gaps.push(gap);
+    for (let gap = end; gap + strideBytes <= start && gaps.length < GAPS_MAX; gap += strideBytes) {
+      gaps.push(gap);
+    }
     if (partEnd > end) last = what;
     end = Math.max(end, partEnd);
   };
@@ -202,6 +204,8 @@ export function surveyEntries(
 }
 
 const BLOCK = 'block of another entry';
+/** More places than this are left to a compaction. */
+const GAPS_MAX = 2 ** 20;
 
 /** The blocks of bad sectors; of several that share one, the first keeps an overlapped place. */
 function blocksOf(

@@ -9,7 +9,7 @@ import { parentPaths } from './locators.ts';
 import { type OpenedVhd, openVhd } from './open-vhd.ts';
 
 /** The most disks above each other that a chain may have. */
-const CHAIN_DEPTH_MAX = 64;
+export const CHAIN_DEPTH_MAX = 64;
 
 /** How the disks of a chain are opened. */
 export interface ChainOptions {
@@ -81,6 +81,7 @@ async function openParent(
     if (options.ignoreParentTime !== true) checkTime(child, file, header, modifiedMs);
     const parent = await openLink(file, below, [...above, identity]);
     if (parent.footer.currentSize === footer.currentSize) return { image: parent.image, file };
+    await parent.image.close();
     throw new StorageError(
       'PARENT_IDENTITY',
       `The parent ${file.path} of ${child.path} has ${parent.footer.currentSize} bytes, expected ${footer.currentSize}`,

@@ -118,7 +118,7 @@ async function checkTable(check: TableCheck): Promise<void> {
   const { path } = file;
   const entries = await readEntries(file, layout);
   const tail = tailRegion(footers);
-  const parts = [...fixedParts(path, layout, header), ...tail];
+  const parts = [...fixedParts(path, layout, header, footers.fileBytes), ...tail];
   const survey = surveyEntries(layout, entries, parts, footers.fileBytes);
   const footerBytes = encodeFooter(footers.footer);
   if (footers.head?.footer === undefined) {
@@ -133,7 +133,8 @@ async function checkTable(check: TableCheck): Promise<void> {
       { outside: 'BLOCK_OUTSIDE', metadata: 'BLOCK_METADATA', overlap: 'BLOCK_OVERLAP' } as const
     )[problem.kind];
     const { message } = entryDamage(path, layout, problem);
-    await findings.add(code, message, () => mender.mend(problem));
+    const mend = mender.canMend(problem) ? () => mender.mend(problem) : undefined;
+    await findings.add(code, message, mend);
   }
   const isTailRight =
     footers.tail.footer !== undefined && encodeFooter(footers.tail.footer).equals(footerBytes);
@@ -155,10 +156,14 @@ async function checkTable(check: TableCheck): Promise<void> {
   }
 }
 
+/** More blocks upon each other are no accident, and no repair may fill the host. */
+const COPIES_MAX = 256;
+
 /** Mends entries of a table, each durably before the next. */
 class TableMender {
   readonly #check: TableCheck;
   readonly #entries: Uint32Array;
+  #copyCount = 0;
   /** Where the file's parts end, with the copies made. */
   end: number;
 
@@ -168,9 +173,14 @@ class TableMender {
     this.end = survey.end;
   }
 
+  canMend({ kind }: EntryProblem): boolean {
+    return kind !== 'overlap' || this.#copyCount < COPIES_MAX;
+  }
+
   async mend({ block, sector, kind }: EntryProblem): Promise<void> {
     const { file, layout, footers } = this.#check;
     if (kind === 'overlap') {
+      this.#copyCount += 1;
       const strideBytes = layout.bitmapBytes + layout.blockBytes;
       const bytes = await readBytes(file, sector * 512, strideBytes);
       await file.write(this.end, [bytes, encodeFooter(footers.footer)]);

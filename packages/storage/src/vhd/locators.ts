@@ -80,18 +80,19 @@ export function encodeName(name: string): Buffer {
 }
 
 /** Where the locators' texts lie in the file. */
-export function locatorRegions(path: string, header: VhdHeader): Region[] {
+export function locatorRegions(path: string, header: VhdHeader, fileBytes: number): Region[] {
   return locatorsOf(header).map((locator, index) => {
     const { platformDataSpace: space, platformDataLength, platformDataOffset: start } = locator;
     // Sectors by the manual; some programs of Microsoft's write bytes.
     const spaceBytes = space >= 512 && space % 512 === 0 ? space : space * 512;
-    if (platformDataLength > LOCATOR_BYTES_MAX || start % 512 !== 0) {
+    const isInside = start % 512 === 0 && start + platformDataLength <= fileBytes;
+    if (platformDataLength > LOCATOR_BYTES_MAX || !isInside) {
       throw damaged({
         path,
         offset: HEADER.offsetOf('parentLocators') + index * LOCATOR.sizeBytes,
         what: 'parent locator',
         found: `${platformDataLength} bytes at ${start}`,
-        expected: `at most ${LOCATOR_BYTES_MAX} bytes at a sector`,
+        expected: `at most ${LOCATOR_BYTES_MAX} bytes at a sector of the file`,
       });
     }
     const lengthBytes = Math.max(platformDataLength, Math.min(spaceBytes, LOCATOR_BYTES_MAX));

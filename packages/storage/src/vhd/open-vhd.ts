@@ -3,7 +3,7 @@ import type { HostFile } from '../file/host-file.ts';
 import type { DiskImage } from '../image.ts';
 import { RawImage } from '../raw/raw-image.ts';
 import { checkEntries, type Region, readEntries } from './block-table.ts';
-import { DISK_TYPE, encodeFooter, type VhdFooter } from './footer.ts';
+import { DISK_TYPE, encodeFooter, FOOTER, type VhdFooter } from './footer.ts';
 import { type Footers, readFooters } from './footers.ts';
 import { diskSizeOf } from './geometry.ts';
 import { HEADER, readHeader, type SparseLayout, tableBytesOf, type VhdHeader } from './header.ts';
@@ -50,13 +50,25 @@ export async function openVhd(file: HostFile, options: OpenVhdOptions): Promise<
   }
   const { header, layout } = await readHeader(file, footer, footers.fileBytes);
   const entries = await readEntries(file, layout);
-  const parts = fixedParts(file.path, layout, header);
+  const parts = fixedParts(file.path, layout, header, footers.fileBytes);
   const tail = tailRegion(footers);
   const found = checkEntries(file.path, layout, entries, [...parts, ...tail], footers.fileBytes);
   const footerBytes = encodeFooter(footer);
   if (!file.isReadOnly) await mendTail(file, footers, tail.length > 0, found.end, footerBytes);
   const isDifferencing = footer.diskType === DISK_TYPE.DIFFERENCING;
   const parent = isDifferencing ? await options.openParent(footer, header) : undefined;
+  // Whatever the child's maker says: what lies below is as long as its own maker says.
+  const sizeBytes = parent?.sizeBytes ?? diskSizeOf(footer);
+  if (sizeBytes > layout.blockCount * layout.blockBytes) {
+    await parent?.close();
+    throw damaged({
+      path: file.path,
+      offset: FOOTER.offsetOf('currentSize'),
+      what: "footer's currentSize",
+      found: footer.currentSize,
+      expected: `${sizeBytes}, the size of the parent`,
+    });
+  }
   const { gaps, end } = found;
   const fixedEnd = Math.max(...parts.map((part) => part.end));
   const blocks = new SparseBlocks({
@@ -71,8 +83,7 @@ export async function openVhd(file: HostFile, options: OpenVhdOptions): Promise<
   });
   const image = new SparseVhd({
     blocks,
-    // Whatever the child's maker says: what lies below is as long as its own maker says.
-    sizeBytes: parent?.sizeBytes ?? diskSizeOf(footer),
+    sizeBytes,
     isReadOnly: file.isReadOnly,
     parent,
     settleAfterMs: options.settleAfterMs ?? SETTLE_AFTER_MS,
@@ -96,13 +107,18 @@ async function mendTail(
 }
 
 /** What lies in the file beside the blocks and the last footer. */
-export function fixedParts(path: string, layout: SparseLayout, header: VhdHeader): Region[] {
+export function fixedParts(
+  path: string,
+  layout: SparseLayout,
+  header: VhdHeader,
+  fileBytes: number,
+): Region[] {
   const { headerOffset, tableOffset, blockCount } = layout;
   return [
     { start: 0, end: 512, what: 'first footer' },
     { start: headerOffset, end: headerOffset + HEADER.sizeBytes, what: 'header' },
     { start: tableOffset, end: tableOffset + tableBytesOf(blockCount), what: 'table' },
-    ...locatorRegions(path, header),
+    ...locatorRegions(path, header, fileBytes),
   ];
 }
 
