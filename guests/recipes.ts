@@ -28,6 +28,13 @@ export interface Recipe {
 const kernel = (name: string, member: string): FetchedFile => ({ name, member });
 const BUSYBOX: FetchedFile = { name: 'busybox', member: './bin/busybox' };
 
+/** Shared libraries of a package, under the names that programs ask for. */
+const libraries = (packageName: string, ...names: readonly string[]): Source => ({
+  architecture: 'amd64',
+  package: packageName,
+  files: names.map((name) => ({ name, member: `./usr/lib/x86_64-linux-gnu/${name}.*` })),
+});
+
 export const RECIPES = {
   amd64: {
     sources: [
@@ -82,6 +89,38 @@ export const RECIPES = {
         architecture: 'amd64',
         package: 'acpica-tools',
         files: [{ name: 'iasl', member: './usr/bin/iasl' }],
+      },
+    ],
+    hasInitramfs: false,
+  },
+  // QEMU's and libvhdi's programs for disk images, with the libraries that they need.
+  'disk-tools': {
+    sources: [
+      {
+        architecture: 'amd64',
+        package: 'qemu-utils',
+        files: [{ name: 'qemu-img', member: './usr/bin/qemu-img' }],
+      },
+      libraries('libvhdi1', 'libvhdi.so.1'),
+      libraries('libaio1', 'libaio.so.1'),
+      libraries('libffi8', 'libffi.so.8'),
+      libraries('libglib2.0-0', 'libglib-2.0.so.0', 'libgmodule-2.0.so.0'),
+      libraries('libgmp10', 'libgmp.so.10'),
+      libraries('libgnutls30', 'libgnutls.so.30'),
+      libraries('libhogweed6', 'libhogweed.so.6'),
+      libraries('libidn2-0', 'libidn2.so.0'),
+      libraries('libnettle8', 'libnettle.so.8'),
+      libraries('libnuma1', 'libnuma.so.1'),
+      libraries('libp11-kit0', 'libp11-kit.so.0'),
+      libraries('libpcre2-8-0', 'libpcre2-8.so.0'),
+      libraries('libtasn1-6', 'libtasn1.so.6'),
+      libraries('libunistring2', 'libunistring.so.2'),
+      libraries('liburing2', 'liburing.so.2'),
+      libraries('libzstd1', 'libzstd.so.1'),
+      {
+        architecture: 'amd64',
+        package: 'zlib1g',
+        files: [{ name: 'libz.so.1', member: './lib/x86_64-linux-gnu/libz.so.1.*' }],
       },
     ],
     hasInitramfs: false,

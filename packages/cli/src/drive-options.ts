@@ -6,7 +6,8 @@ import {
   type DriveSpec,
 } from '@umbra/machine';
 import { DISK_FORMATS, type DiskFormat } from '@umbra/storage';
-import { type RunOptions, usage } from './options.ts';
+import { usage } from './option-table.ts';
+import type { RunOptions } from './options.ts';
 
 /** A drive of a machine and the image that is put into it. */
 export interface DrivePlan {

@@ -1,12 +1,5 @@
-import { parseArgs } from 'node:util';
-import { MiB, UmbraError } from '@umbra/base';
-
-/** One option of a command, for parsing and for the help. */
-interface OptionRow {
-  readonly value?: string;
-  readonly repeatable?: true;
-  readonly help: string;
-}
+import { MiB } from '@umbra/base';
+import { helpLines, type OptionRow, type Options, parseOptions, usage } from './option-table.ts';
 
 /** The options of `umbra run`. */
 export const RUN_OPTIONS = {
@@ -44,58 +37,19 @@ export const RUN_OPTIONS = {
   help: { help: 'this help' },
 } as const satisfies Record<string, OptionRow>;
 
-type Rows = typeof RUN_OPTIONS;
-/** Parsed options: strings, lists of strings for repeatable ones, true for flags. */
-export type RunOptions = {
-  readonly [K in keyof Rows]?: Rows[K] extends { repeatable: true }
-    ? readonly string[]
-    : Rows[K] extends { value: string }
-      ? string
-      : boolean;
-};
+export type RunOptions = Options<typeof RUN_OPTIONS>;
 
 /** Parses the arguments of `umbra run`; throws UmbraError USAGE. */
 export function parseRunOptions(args: readonly string[]): RunOptions {
-  const rows: [string, OptionRow][] = Object.entries(RUN_OPTIONS);
-  const options = Object.fromEntries(
-    rows.map(([name, row]) => [
-      name,
-      {
-        type: row.value === undefined ? ('boolean' as const) : ('string' as const),
-        multiple: row.repeatable === true,
-      },
-    ]),
-  );
-  const parsed = parseArgs({ args: [...args], options, strict: false, allowPositionals: true });
-  for (const [name, value] of Object.entries(parsed.values)) {
-    const row = rows.find(([known]) => known === name)?.[1];
-    if (row === undefined) throw usage(`Unknown option --${name}`);
-    const values: unknown[] = Array.isArray(value) ? value : [value];
-    for (const one of values) {
-      if (row.value !== undefined && typeof one !== 'string') {
-        throw usage(`Option --${name} needs a value (${row.value})`);
-      }
-      if (row.value === undefined && typeof one !== 'boolean') {
-        throw usage(`Option --${name} takes no value, found "${String(one)}"`);
-      }
-    }
-  }
-  const [extra] = parsed.positionals;
-  if (extra !== undefined) throw usage(`Expected only options, found "${extra}"`);
-  return parsed.values as RunOptions;
+  return parseOptions(RUN_OPTIONS, args, []).options;
 }
 
 /** One line per option. */
 export function runHelp(): string {
-  const rows: [string, OptionRow][] = Object.entries(RUN_OPTIONS);
-  const lines = rows.map(([name, row]) => {
-    const left = `  --${name}${row.value === undefined ? '' : ` ${row.value}`}`;
-    return `${left.padEnd(24)}${row.help}${row.repeatable ? ' (may be repeated)' : ''}`;
-  });
   return [
     'umbra run [OPTION...]  runs one machine in the foreground',
     '',
-    ...lines,
+    ...helpLines(RUN_OPTIONS),
     '',
     'In a terminal, Ctrl-A h shows the keys that do not go to the guest.',
     'Status: 0 the guest powered off; 2 wrong usage or input; 3 the guest cannot go on;',
@@ -112,22 +66,4 @@ export function parseMemorySize(text: string): number {
   }
   const factors: Record<string, number> = { K: 1024, M: MiB, G: 1024 * MiB };
   return Number(digits) * (factors[(unit || 'M').toUpperCase()] ?? MiB);
-}
-
-/** One of `choices`; throws UmbraError USAGE. */
-export function parseChoice<T extends string>(
-  option: string,
-  text: string | undefined,
-  choices: readonly T[],
-  fallback: T,
-): T {
-  if (text === undefined) return fallback;
-  const choice = choices.find((known) => known === text);
-  if (choice !== undefined) return choice;
-  throw usage(`Option --${option} is "${text}", expected ${choices.join(', ')}`);
-}
-
-/** An error in how the command was called. */
-export function usage(message: string): UmbraError {
-  return new UmbraError('USAGE', message);
 }

@@ -15,7 +15,8 @@ import {
   SERIAL_PORTS_MAX,
 } from '@umbra/machine';
 import { type DrivePlan, parseBootOrder, planDrives } from './drive-options.ts';
-import { parseChoice, parseMemorySize, type RunOptions, usage } from './options.ts';
+import { parseChoice, usage } from './option-table.ts';
+import { parseMemorySize, type RunOptions } from './options.ts';
 
 const DEFAULT_MEMORY = '512';
 const FILE_BYTES_MAX = 2 ** 31 - 1;

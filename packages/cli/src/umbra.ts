@@ -1,4 +1,5 @@
 import { UmbraError } from '@umbra/base';
+import { disk } from './disk/disk.ts';
 import { run } from './run.ts';
 
 const STATUS = { OK: 0, USAGE: 2, INTERNAL: 70 } as const;
@@ -6,6 +7,7 @@ const STATUS = { OK: 0, USAGE: 2, INTERNAL: 70 } as const;
 const HELP = `umbra COMMAND [OPTION...]
 
   run     runs one machine in the foreground (umbra run --help)
+  disk    makes, examines and changes disk images (umbra disk help)
   help    this help
 `;
 
@@ -23,6 +25,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
   switch (command) {
     case 'run':
       return await run(rest);
+    case 'disk':
+      return await disk(rest);
     case undefined:
     case 'help':
     case '--help':
@@ -30,14 +34,15 @@ async function dispatch(args: readonly string[]): Promise<number> {
       process.stdout.write(HELP);
       return command === undefined ? STATUS.USAGE : STATUS.OK;
     default:
-      throw new UmbraError('USAGE', `Unknown command "${command}", expected run or help`);
+      throw new UmbraError('USAGE', `Unknown command "${command}", expected run, disk or help`);
   }
 }
 
 /** One sentence for what is wrong outside; errors of the program itself show more when asked. */
 function report(error: unknown): number {
   if (error instanceof UmbraError) {
-    process.stderr.write(`umbra: ${error.message}\n`);
+    const code = error.code === 'USAGE' ? '' : ` [${error.code}]`;
+    process.stderr.write(`umbra: ${error.message}${code}\n`);
     return STATUS.USAGE;
   }
   const { message, stack } = error instanceof Error ? error : new Error(String(error));

@@ -2,6 +2,12 @@ import { extname } from 'node:path';
 import { StorageError } from './errors.ts';
 import type { HostFile } from './file/host-file.ts';
 import { openNodeFile } from './file/node-file.ts';
+import {
+  FOREIGN_FORMATS,
+  type ForeignFormat,
+  openForeign,
+  probeFormat,
+} from './foreign/open-foreign.ts';
 import type { DiskImage } from './image.ts';
 import { RawImage } from './raw/raw-image.ts';
 import { openVhdChain } from './vhd/chain.ts';
@@ -21,6 +27,10 @@ const FORMAT_OF_EXTENSION: Readonly<Record<string, DiskFormat>> = {
   '.flp': 'raw',
   '.iso': 'raw',
 };
+
+/** Formats that can be imported. */
+export const IMPORT_FORMATS = [...DISK_FORMATS, ...FOREIGN_FORMATS] as const;
+export type ImportFormat = DiskFormat | ForeignFormat;
 
 /** How an image is opened. */
 export interface OpenImageOptions {
@@ -58,7 +68,7 @@ export async function openImage(path: string, options: OpenImageOptions): Promis
  * The format that a file's name says. Contents are not asked: the guest of a raw disk writes them,
  * and could make its disk a differencing one with a file of the host for its parent.
  */
-function formatOfName(path: string): DiskFormat {
+export function formatOfName(path: string): DiskFormat {
   const format = FORMAT_OF_EXTENSION[extname(path).toLowerCase()];
   if (format !== undefined) return format;
   const known = Object.keys(FORMAT_OF_EXTENSION).join(', ');
@@ -69,7 +79,35 @@ function formatOfName(path: string): DiskFormat {
   );
 }
 
-async function openRaw(file: HostFile): Promise<DiskImage> {
+/** The format that a file's contents show, for commands whose user says what a file is for. */
+export async function formatOf(path: string): Promise<ImportFormat> {
+  const file = await openNodeFile(path, { mode: 'read-only', lock: 'none' });
+  try {
+    return await probeFormat(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Opens an image of any format for reading; without a format, its contents show it. */
+export async function openForImport(path: string, format?: ImportFormat): Promise<DiskImage> {
+  const found = format ?? (await formatOf(path));
+  if (found === 'raw' || found === 'vhd') {
+    return await openImage(path, { format: found, isReadOnly: true });
+  }
+  const openFile = (name: string): Promise<HostFile> =>
+    openNodeFile(name, { mode: 'read-only', lock: 'shared' });
+  const file = await openFile(path);
+  try {
+    return await openForeign(file, found, openFile);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** A file as a disk, sector by sector. */
+export async function openRaw(file: HostFile): Promise<DiskImage> {
   const { sizeBytes } = await file.facts();
   return new RawImage(file, Math.ceil(sizeBytes / 512) * 512, sizeBytes);
 }

@@ -23,8 +23,7 @@ const NO_LOCK: FileLock = { release: () => undefined };
  * then each hold a lock on a file of that name.
  */
 export function lockFile(path: string, mode: LockMode): FileLock {
-  const realPath = realpathSync(path);
-  const lockPath = join(dirname(realPath), `.${basename(realPath)}.lock`);
+  const lockPath = lockPathOf(path);
   let database: DatabaseSync;
   try {
     database = new DatabaseSync(lockPath, { timeout: 0 });
@@ -42,6 +41,12 @@ export function lockFile(path: string, mode: LockMode): FileLock {
     throw lockError(path, lockPath, error);
   }
   return { release: () => database.close() };
+}
+
+/** The file beside `path` that stands for its lock. */
+export function lockPathOf(path: string): string {
+  const realPath = realpathSync(path);
+  return join(dirname(realPath), `.${basename(realPath)}.lock`);
 }
 
 function resultOf(error: unknown): number | undefined {

@@ -42,10 +42,23 @@ export class BlockSpace {
     return { offset: dataOffset - bitmapBytes, isUsed: false };
   }
 
-  /** Takes the place that `choose` gave last. */
+  /** The lowest of the places that were given back, or undefined. */
+  chooseLowest(): BlockPlace | undefined {
+    this.#free.sort((a, b) => b - a);
+    return this.#free.length === 0 ? undefined : this.choose();
+  }
+
+  /** Takes the place that was chosen last. */
   take({ offset, isUsed }: BlockPlace): void {
     if (isUsed) this.#free.pop();
     else this.#end = offset + this.strideBytes;
+  }
+
+  /** Everything from `end` on is no part of the file any more. */
+  cut(end: number): void {
+    const kept = this.#free.filter((offset) => offset < end);
+    this.#free.splice(0, this.#free.length, ...kept);
+    this.#end = end;
   }
 
   /** Gives places back that nothing in the file names any more. */

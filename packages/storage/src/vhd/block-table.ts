@@ -1,4 +1,4 @@
-import { damaged } from '../errors.ts';
+import { damaged, type StorageError } from '../errors.ts';
 import { type HostFile, readBytes } from '../file/host-file.ts';
 import type { SparseLayout } from './header.ts';
 
@@ -25,6 +25,8 @@ export class BlockTable {
   readonly #stored: Uint32Array;
   #changed = new Set<number>();
   #leaving: TableChanges = new Map();
+  /** Blocks of which a write failed: the file may name either place. */
+  readonly #uncertain = new Set<number>();
 
   constructor(file: HostFile, offset: number, entries: Uint32Array) {
     this.#file = file;
@@ -54,7 +56,20 @@ export class BlockTable {
 
   /** Whether the file may name the block's present place, now or in a moment. */
   mayBeStored(block: number): boolean {
-    return this.#stored[block] === this.#now[block] || this.#leaving.has(block);
+    const isLeaving = this.#leaving.has(block) || this.#uncertain.has(block);
+    return isLeaving || this.#stored[block] === this.#now[block];
+  }
+
+  /** Where the last block ends, of all that the file or this table names; in bytes. */
+  lastSectorEnd(strideSectors: number): number {
+    let last = -1;
+    const see = (sector: number): void => {
+      if (sector !== UNALLOCATED && sector > last) last = sector;
+    };
+    this.#now.forEach(see);
+    this.#stored.forEach(see);
+    for (const { sector } of this.#leaving.values()) see(sector);
+    return last < 0 ? 0 : (last + strideSectors) * 512;
   }
 
   set(block: number, sector: number): void {
@@ -89,6 +104,7 @@ export class BlockTable {
   }
 
   settled(): void {
+    for (const block of this.#leaving.keys()) this.#uncertain.delete(block);
     this.#leaving = new Map();
   }
 
@@ -97,6 +113,7 @@ export class BlockTable {
     for (const [block, { before }] of this.#leaving) {
       this.#stored[block] = before;
       this.#changed.add(block);
+      this.#uncertain.add(block);
     }
     this.#leaving = new Map();
   }
@@ -124,52 +141,119 @@ export interface Region {
   readonly what: string;
 }
 
-/**
- * Checks that all blocks lie in the file, beside each other and beside `fixed` parts. Throws
- * DAMAGED for the first that does not. Returns the places between them that could hold a block
- * (those of blocks that were given up, or lost in a crash), and where the last part ends.
- */
-export function checkEntries(
-  path: string,
+/** An entry of the table that cannot be right. */
+export interface EntryProblem {
+  readonly block: number;
+  readonly sector: number;
+  readonly expected: string;
+  /** What the block lies outside of, or what it lies upon. */
+  readonly kind: 'outside' | 'metadata' | 'overlap';
+}
+
+/** What a look at all entries finds. */
+export interface Survey {
+  readonly problems: readonly EntryProblem[];
+  /** Places between the parts that could hold a block: of blocks given up, or lost in a crash. */
+  readonly gaps: number[];
+  /** Where the last part ends. */
+  readonly end: number;
+}
+
+/** Looks whether all blocks lie in the file, beside each other and beside the `fixed` parts. */
+export function surveyEntries(
   layout: SparseLayout,
   entries: Uint32Array,
   fixed: readonly Region[],
   fileBytes: number,
-): { gaps: number[]; end: number } {
+): Survey {
   const strideBytes = layout.bitmapBytes + layout.blockBytes;
-  const blame = (sector: number, expected: string): Error => {
-    const block = entries.indexOf(sector);
-    return damaged({
-      path,
-      offset: layout.tableOffset + block * 4,
-      what: `block allocation table's entry ${block}`,
-      found: sector,
-      expected,
-    });
-  };
   const parts = [...fixed].sort((a, b) => a.start - b.start);
   const gaps: number[] = [];
+  const bad: { sector: number; kind: EntryProblem['kind']; expected: string }[] = [];
   let end = 0;
+  let last = '';
   let nextPart = 0;
-  const pass = (start: number, partEnd: number): void => {
-    for (let gap = end; gap + strideBytes <= start; gap += strideBytes) gaps.push(gap);
+  const pass = (start: number, partEnd: number, what: string): void => {
+    for (let gap = end; gap + strideBytes <= start && gaps.length < GAPS_MAX; gap += strideBytes) {
+      gaps.push(gap);
+    }
+    if (partEnd > end) last = what;
     end = Math.max(end, partEnd);
   };
   for (const sector of entries.slice().sort()) {
     if (sector === UNALLOCATED) break;
     const start = sector * 512;
     if (start + strideBytes > fileBytes) {
-      throw blame(sector, `a sector with a block of ${strideBytes} bytes behind it in the file`);
+      const expected = `a sector with ${strideBytes} bytes of block behind it in the file`;
+      bad.push({ sector, kind: 'outside', expected });
+      continue;
     }
     for (; nextPart < parts.length; nextPart++) {
       const part = parts[nextPart];
       if (part === undefined || part.start >= start + strideBytes) break;
-      if (part.end > start) throw blame(sector, `a sector outside the ${part.what}`);
-      pass(part.start, part.end);
+      pass(part.start, part.end, part.what);
     }
-    if (start < end) throw blame(sector, 'a sector outside other blocks');
-    pass(start, start + strideBytes);
+    if (start >= end) pass(start, start + strideBytes, BLOCK);
+    else {
+      const kind = last === BLOCK ? 'overlap' : 'metadata';
+      bad.push({ sector, kind, expected: `a sector outside the ${last}` });
+    }
   }
-  for (const part of parts.slice(nextPart)) pass(part.start, part.end);
-  return { gaps, end };
+  for (const part of parts.slice(nextPart)) pass(part.start, part.end, part.what);
+  return { problems: blocksOf(entries, bad), gaps, end };
+}
+
+const BLOCK = 'block of another entry';
+/** More places than this are left to a compaction. */
+const GAPS_MAX = 2 ** 20;
+
+/** The blocks of bad sectors; of several that share one, the first keeps an overlapped place. */
+function blocksOf(
+  entries: Uint32Array,
+  bad: readonly Omit<EntryProblem, 'block'>[],
+): EntryProblem[] {
+  if (bad.length === 0) return [];
+  const reasons = new Map(bad.map((problem) => [problem.sector, problem]));
+  const times = new Map<number, number>();
+  for (const { sector } of bad) times.set(sector, (times.get(sector) ?? 0) + 1);
+  const problems: EntryProblem[] = [];
+  for (const [block, sector] of entries.entries()) {
+    const reason = reasons.get(sector);
+    if (reason !== undefined) problems.push({ ...reason, block });
+  }
+  const counts = Map.groupBy(problems, ({ sector }) => sector);
+  // One more block than complaints: the first of them was there before the others.
+  return problems.filter((problem) => {
+    const sharers = counts.get(problem.sector) ?? [];
+    return sharers.length === times.get(problem.sector) || sharers[0] !== problem;
+  });
+}
+
+/** Throws DAMAGED for the first entry that cannot be right. */
+export function checkEntries(
+  path: string,
+  layout: SparseLayout,
+  entries: Uint32Array,
+  fixed: readonly Region[],
+  fileBytes: number,
+): Survey {
+  const survey = surveyEntries(layout, entries, fixed, fileBytes);
+  const [problem] = survey.problems;
+  if (problem === undefined) return survey;
+  throw entryDamage(path, layout, problem);
+}
+
+/** The error for an entry that cannot be right. */
+export function entryDamage(
+  path: string,
+  layout: SparseLayout,
+  { block, sector, expected }: EntryProblem,
+): StorageError {
+  return damaged({
+    path,
+    offset: layout.tableOffset + block * 4,
+    what: `block allocation table's entry ${block}`,
+    found: sector,
+    expected,
+  });
 }

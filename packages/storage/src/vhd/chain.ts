@@ -9,31 +9,48 @@ import { parentPaths } from './locators.ts';
 import { type OpenedVhd, openVhd } from './open-vhd.ts';
 
 /** The most disks above each other that a chain may have. */
-const CHAIN_DEPTH_MAX = 64;
+export const CHAIN_DEPTH_MAX = 64;
 
 /** How the disks of a chain are opened. */
 export interface ChainOptions {
   /** Opens a parent's file for reading. */
   readonly openFile: (path: string) => Promise<HostFile>;
+  /** Opens the first parent's file instead, when that is to be written. */
+  readonly openParentFile?: (path: string) => Promise<HostFile>;
   /** Takes a parent although it was written to after its child was made. */
   readonly ignoreParentTime?: boolean;
 }
 
 /** Opens a VHD and, if it is a differencing disk, all that it is based on. */
 export async function openVhdChain(file: HostFile, options: ChainOptions): Promise<DiskImage> {
+  return (await openVhdLink(file, options)).image;
+}
+
+/** A disk and, if it is a differencing one, what it is based on. */
+export interface OpenedLink extends OpenedVhd {
+  readonly parent: { readonly image: DiskImage; readonly file: HostFile } | undefined;
+}
+
+/** The same as `openVhdChain`, for work on the first two of a chain. */
+export async function openVhdLink(file: HostFile, options: ChainOptions): Promise<OpenedLink> {
   const { identity } = await file.facts();
-  return (await openLink(file, options, [identity])).image;
+  return await openLink(file, options, [identity]);
 }
 
 async function openLink(
   file: HostFile,
   options: ChainOptions,
   above: readonly string[],
-): Promise<OpenedVhd> {
+): Promise<OpenedLink> {
   refuseSplit(file.path);
-  return await openVhd(file, {
-    openParent: (footer, header) => openParent(file, footer, header, options, above),
+  let parent: OpenedLink['parent'];
+  const opened = await openVhd(file, {
+    openParent: async (footer, header) => {
+      parent = await openParent(file, footer, header, options, above);
+      return parent.image;
+    },
   });
+  return { ...opened, parent };
 }
 
 async function openParent(
@@ -42,7 +59,7 @@ async function openParent(
   header: VhdHeader,
   options: ChainOptions,
   above: readonly string[],
-): Promise<DiskImage> {
+): Promise<{ image: DiskImage; file: HostFile }> {
   if (above.length >= CHAIN_DEPTH_MAX) {
     throw new StorageError(
       'CHAIN',
@@ -50,7 +67,8 @@ async function openParent(
       { path: child.path, depth: above.length },
     );
   }
-  const file = await findParent(child, header, options);
+  const { openParentFile, ...below } = options;
+  const file = await findParent(child, header, openParentFile ?? options.openFile);
   try {
     const { identity, modifiedMs } = await file.facts();
     if (above.includes(identity)) {
@@ -61,8 +79,9 @@ async function openParent(
       );
     }
     if (options.ignoreParentTime !== true) checkTime(child, file, header, modifiedMs);
-    const parent = await openLink(file, options, [...above, identity]);
-    if (parent.footer.currentSize === footer.currentSize) return parent.image;
+    const parent = await openLink(file, below, [...above, identity]);
+    if (parent.footer.currentSize === footer.currentSize) return { image: parent.image, file };
+    await parent.image.close();
     throw new StorageError(
       'PARENT_IDENTITY',
       `The parent ${file.path} of ${child.path} has ${parent.footer.currentSize} bytes, expected ${footer.currentSize}`,
@@ -78,14 +97,14 @@ async function openParent(
 async function findParent(
   child: HostFile,
   header: VhdHeader,
-  options: ChainOptions,
+  openFile: (path: string) => Promise<HostFile>,
 ): Promise<HostFile> {
   const expected = uuidText(header.parentUniqueId);
   const paths = await parentPaths(child, header);
   let wrong: { path: string; found: string } | undefined;
   for (const path of paths) {
     if (!existsSync(path)) continue;
-    const file = await options.openFile(path);
+    const file = await openFile(path);
     try {
       const found = uuidText((await readFooters(file)).footer.uniqueId);
       if (found === expected) return file;

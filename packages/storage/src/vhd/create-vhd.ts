@@ -11,19 +11,39 @@ import {
   FORMAT_VERSION,
   vhdTime,
 } from './footer.ts';
-import { geometryOf, roundUpToGeometry } from './geometry.ts';
-import { DEFAULT_BLOCK_BYTES, encodeHeader, HEADER, newHeader, tableBytesOf } from './header.ts';
+import { type Geometry, geometryOf, roundUpToGeometry } from './geometry.ts';
+import {
+  DEFAULT_BLOCK_BYTES,
+  encodeHeader,
+  HEADER,
+  newHeader,
+  tableBytesOf,
+  type VhdHeader,
+} from './header.ts';
+import { encodeLocators, encodeName, type LocatorText } from './locators.ts';
 
 /** The smallest disk that Virtual Server makes. */
 const DISK_BYTES_MIN = 3 * 2 ** 20;
 const CREATOR = { application: 'umbr', version: 0x0001_0000, hostOs: 'Wi2k' } as const;
 
-/** What goes into a new VHD's footer. */
+/** What goes into a new VHD's footer and header. */
 export interface NewVhd {
   readonly sizeBytes: number;
   readonly nowMs: number;
+  /** Another geometry than the size's own, for a differencing disk. */
+  readonly geometry?: Geometry;
   /** For disks that shall come out the same each time. */
   readonly uniqueId?: Uint8Array;
+  /** A power of two; 2 MiB when not given. */
+  readonly blockBytes?: number;
+}
+
+/** What a differencing disk knows of its parent. */
+export interface Lineage {
+  readonly parentId: Uint8Array;
+  readonly parentModifiedMs: number;
+  readonly parentName: string;
+  readonly locators: readonly LocatorText[];
 }
 
 /** The size that a new VHD of at least `wantedBytes` gets; throws SIZE. */
@@ -44,12 +64,41 @@ export async function writeFixedVhd(file: HostFile, disk: NewVhd): Promise<void>
 
 /** Makes an empty file a dynamic VHD without blocks. */
 export async function writeDynamicVhd(file: HostFile, disk: NewVhd): Promise<void> {
-  const blockCount = Math.ceil(disk.sizeBytes / DEFAULT_BLOCK_BYTES);
-  const footer = newFooter(disk, DISK_TYPE.DYNAMIC, 512);
+  await writeSparse(file, disk, DISK_TYPE.DYNAMIC, () => ({ values: {}, texts: [] }));
+}
+
+/** Makes an empty file a differencing VHD without blocks: what its parent is, it is. */
+export async function writeDifferencingVhd(
+  file: HostFile,
+  disk: NewVhd,
+  lineage: Lineage,
+): Promise<void> {
+  await writeSparse(file, disk, DISK_TYPE.DIFFERENCING, (textsOffset) => {
+    const { table, texts } = encodeLocators(lineage.locators, textsOffset);
+    const values = {
+      parentUniqueId: Buffer.from(lineage.parentId),
+      parentTimeStamp: vhdTime(lineage.parentModifiedMs),
+      parentUnicodeName: encodeName(lineage.parentName),
+      parentLocators: table,
+    };
+    return { values, texts };
+  });
+}
+
+async function writeSparse(
+  file: HostFile,
+  disk: NewVhd,
+  diskType: number,
+  parentOf: (textsOffset: number) => { values: Partial<VhdHeader>; texts: readonly Buffer[] },
+): Promise<void> {
+  const blockBytes = disk.blockBytes ?? DEFAULT_BLOCK_BYTES;
+  const blockCount = Math.ceil(disk.sizeBytes / blockBytes);
+  const footer = newFooter(disk, diskType, 512);
   const tableOffset = 512 + HEADER.sizeBytes;
   const table = Buffer.alloc(tableBytesOf(blockCount), 0xff);
-  const header = encodeHeader(newHeader(tableOffset, blockCount, DEFAULT_BLOCK_BYTES));
-  await file.write(0, [footer, header, table, footer]);
+  const { values, texts } = parentOf(tableOffset + table.length);
+  const header = { ...newHeader(tableOffset, blockCount, blockBytes), ...values };
+  await file.write(0, [footer, encodeHeader(header), table, ...texts, footer]);
 }
 
 function newFooter(disk: NewVhd, diskType: number, dataOffset: number): Buffer {
@@ -64,7 +113,7 @@ function newFooter(disk: NewVhd, diskType: number, dataOffset: number): Buffer {
     creatorHostOs: CREATOR.hostOs,
     originalSize: disk.sizeBytes,
     currentSize: disk.sizeBytes,
-    ...geometryOf(disk.sizeBytes),
+    ...(disk.geometry ?? geometryOf(disk.sizeBytes)),
     diskType,
     uniqueId: Buffer.from(disk.uniqueId ?? newUniqueId()),
     savedState: 0,

@@ -101,13 +101,7 @@ export async function readHeader(
   const header = HEADER.read(bytes);
   const blockBytes = header.blockSize;
   const blockCount = Math.ceil(footer.currentSize / blockBytes);
-  if (blockBytes > BLOCK_BYTES_MAX || blockCount > BLOCKS_MAX) {
-    throw new StorageError(
-      'UNSUPPORTED',
-      `The disk ${file.path} has ${blockCount} blocks of ${blockBytes} bytes, expected at most ${BLOCKS_MAX} of at most ${BLOCK_BYTES_MAX}`,
-      { path: file.path, blockCount, blockBytes },
-    );
-  }
+  checkBlocks(file.path, blockCount, blockBytes);
   const layout = {
     headerOffset: at,
     tableOffset: header.tableOffset,
@@ -116,6 +110,16 @@ export async function readHeader(
     blockCount,
   };
   return { header, layout };
+}
+
+/** Throws UNSUPPORTED for more or larger blocks than are read here. */
+export function checkBlocks(path: string, blockCount: number, blockBytes: number): void {
+  if (blockBytes <= BLOCK_BYTES_MAX && blockCount <= BLOCKS_MAX) return;
+  throw new StorageError(
+    'UNSUPPORTED',
+    `The disk ${path} has ${blockCount} blocks of ${blockBytes} bytes, expected at most ${BLOCKS_MAX} of at most ${BLOCK_BYTES_MAX}`,
+    { path, blockCount, blockBytes },
+  );
 }
 
 /** A rule that a header breaks. */

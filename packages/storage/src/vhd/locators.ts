@@ -1,5 +1,5 @@
-import { dirname, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, relative, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { damaged } from '../errors.ts';
 import { type HostFile, readBytes } from '../file/host-file.ts';
 import { ascii, struct, u32, u64, type Values } from '../struct.ts';
@@ -29,19 +29,70 @@ export function locatorsOf({ parentLocators }: VhdHeader): ParentLocator[] {
   ).filter(({ platformCode }) => platformCode !== NO_CODE);
 }
 
+/** A locator to be written. */
+export interface LocatorText {
+  readonly platformCode: string;
+  readonly bytes: Buffer;
+}
+
+/** How a child at `childPath` finds its parent: relative to itself, and absolutely. */
+export function locatorTexts(childPath: string, parentPath: string): LocatorText[] {
+  const absolute = resolve(parentPath);
+  const fromChild = relative(dirname(resolve(childPath)), absolute);
+  const ownFolder = fromChild.startsWith('..') ? fromChild : `./${fromChild}`;
+  const windows = (path: string): Buffer => Buffer.from(path.replaceAll('/', '\\'), 'utf16le');
+  return [
+    { platformCode: 'W2ru', bytes: windows(ownFolder) },
+    { platformCode: 'W2ku', bytes: windows(absolute) },
+    { platformCode: 'MacX', bytes: Buffer.from(pathToFileURL(absolute).href, 'utf8') },
+  ];
+}
+
+/** The header's entries for locators, and their texts, padded to sectors, from `offset` on. */
+export function encodeLocators(
+  locators: readonly LocatorText[],
+  offset: number,
+): { table: Buffer; texts: Buffer[] } {
+  let at = offset;
+  const texts: Buffer[] = [];
+  const entries = locators.map(({ platformCode, bytes }) => {
+    const sectorCount = Math.ceil(bytes.length / 512);
+    const text = Buffer.alloc(sectorCount * 512);
+    text.set(bytes);
+    texts.push(text);
+    const entry = LOCATOR.write({
+      platformCode,
+      platformDataSpace: sectorCount,
+      platformDataLength: bytes.length,
+      platformDataOffset: at,
+    });
+    at += text.length;
+    return entry;
+  });
+  return { table: Buffer.concat(entries, LOCATOR_COUNT * LOCATOR.sizeBytes), texts };
+}
+
+/** A parent's name as it stands in the header: UTF-16, big-endian, ending in a zero. */
+export function encodeName(name: string): Buffer {
+  const bytes = Buffer.alloc(512);
+  bytes.write(name.slice(0, 255), 'utf16le');
+  return bytes.swap16();
+}
+
 /** Where the locators' texts lie in the file. */
-export function locatorRegions(path: string, header: VhdHeader): Region[] {
+export function locatorRegions(path: string, header: VhdHeader, fileBytes: number): Region[] {
   return locatorsOf(header).map((locator, index) => {
     const { platformDataSpace: space, platformDataLength, platformDataOffset: start } = locator;
     // Sectors by the manual; some programs of Microsoft's write bytes.
     const spaceBytes = space >= 512 && space % 512 === 0 ? space : space * 512;
-    if (platformDataLength > LOCATOR_BYTES_MAX || start % 512 !== 0) {
+    const isInside = start % 512 === 0 && start + platformDataLength <= fileBytes;
+    if (platformDataLength > LOCATOR_BYTES_MAX || !isInside) {
       throw damaged({
         path,
         offset: HEADER.offsetOf('parentLocators') + index * LOCATOR.sizeBytes,
         what: 'parent locator',
         found: `${platformDataLength} bytes at ${start}`,
-        expected: `at most ${LOCATOR_BYTES_MAX} bytes at a sector`,
+        expected: `at most ${LOCATOR_BYTES_MAX} bytes at a sector of the file`,
       });
     }
     const lengthBytes = Math.max(platformDataLength, Math.min(spaceBytes, LOCATOR_BYTES_MAX));
