@@ -6,7 +6,10 @@ import { Progress } from './progress.ts';
 function watch(isTTY: boolean, stepMs: number): string {
   let text = '';
   let now = 0;
-  const output = { isTTY, write: (more: string) => void (text += more) };
+  const write = (more: string): void => {
+    text += more;
+  };
+  const output = { isTTY, write };
   const progress = new Progress(output, () => now);
   for (let done = 1; done <= 10; done++) {
     now += stepMs;
