@@ -73,7 +73,7 @@ async function boot(...options: string[]): Promise<{ text: string; value: number
   return { text: stdout.slice(-300), value: ((status ?? 0) - 1) / 2 };
 }
 
-for (const bus of ['ide', 'virtio']) {
+for (const bus of ['ide', 'virtio', 'virtio-scsi']) {
   test(`SeaBIOS boots a disk on ${bus}`, async () => {
     const { text, value } = await boot('--disk', `${disk},bus=${bus}`);
     assert.match(text, /Second sector of the disk/);

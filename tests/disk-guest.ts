@@ -13,7 +13,8 @@ const DISK_BYTES = 64 << 20;
 const DATA_BYTES = 8 << 20;
 /** Of 64 KiB, before what the guest writes. */
 const SKIPPED_BLOCKS = 5;
-const DISK_COMPLAINTS = /I\/O error|exception Emask|failed command|lost interrupt|task abort|reset/;
+const DISK_COMPLAINTS =
+  /I\/O error|exception Emask|failed command|lost interrupt|task abort|bus reset|(?:hard|soft) resetting/;
 
 /** How a drive is given to the guest, and what the guest calls it. */
 export interface DriveCase {

@@ -132,25 +132,6 @@ test('disks based on others and encrypted ones are refused', async (context) => 
   assert.match(stderr, /child\.qcow2 has a backing file.*\[UNSUPPORTED\]/);
 });
 
-test('libvhdi reads fixed, dynamic and differencing disks as we do', async (context) => {
-  const tools = await DiskTools.open(context);
-  if (tools === undefined) return;
-  const folder = await temporaryFolder(context);
-  for (const type of ['fixed', 'dynamic'] as const) {
-    const chain = [join(folder, `${type}.vhd`)];
-    await createImage({ path: chain[0] ?? '', type, sizeBytes: SIZE, isSparse: true });
-    for (let depth = 0; depth < 4; depth++) {
-      const path = chain.at(-1) ?? '';
-      await scribble(path, 10 + depth);
-      const ours = await sumOf(await openImage(path, { isReadOnly: true }));
-      assert.equal(await tools.libvhdiSum(...chain), ours, `${type}, depth ${depth}`);
-      const child = join(folder, `${type}-${depth + 1}.vhd`);
-      await createChild(child, path);
-      chain.push(child);
-    }
-  }
-});
-
 test('info and check tell people and programs what an image is', async (context) => {
   const folder = await temporaryFolder(context);
   const path = join(folder, 'disk.vhd');

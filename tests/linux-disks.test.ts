@@ -10,6 +10,13 @@ const DRIVES: readonly DriveCase[] = [
     sizeBytes: 4 << 20,
   },
   { option: (path) => ['--disk', `${path},bus=virtio`], device: '/dev/vda' },
+  { option: (path) => ['--disk', `${path},bus=virtio-scsi`], device: '/dev/sdb' },
+  {
+    option: (path) => ['--cdrom', `${path},bus=virtio-scsi`],
+    device: '/dev/sr1',
+    isReadOnly: true,
+    sizeBytes: 4 << 20,
+  },
   { option: (path) => ['--floppy', path], device: '/dev/fd0', sizeBytes: 1_474_560 },
 ];
 

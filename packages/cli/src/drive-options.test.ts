@@ -17,7 +17,10 @@ test('what follows a file name says how it is opened; other commas belong to it'
     spec: { bus: 'ide', place: 0, media: 'disk' },
     source: { path: 'a,b.img', format: 'raw', isReadOnly: true },
   });
-  assert.throws(() => planDrives({ disk: ['a,bus=isa'] }), /bus "isa", expected ide, virtio/);
+  assert.throws(
+    () => planDrives({ disk: ['a,bus=isa'] }),
+    /bus "isa", expected ide, virtio, virtio-scsi/,
+  );
   assert.throws(() => planDrives({ disk: ['a,format=zip'] }), /format "zip", expected vhd, raw/);
   assert.throws(() => planDrives({ disk: [',readonly'] }), /expected a file/);
 });

@@ -15,8 +15,8 @@ export interface DrivePlan {
   readonly source: DiskSource;
 }
 
-/** Where hard disks can be. */
-const BUSES: readonly DriveBus[] = ['ide', 'virtio'];
+const CDROM_BUSES: readonly DriveBus[] = ['ide', 'virtio-scsi'];
+const DISK_BUSES: readonly DriveBus[] = ['ide', 'virtio', 'virtio-scsi'];
 const MEDIA: readonly DriveMedia[] = ['disk', 'cdrom', 'floppy'];
 const DEFAULT_BOOT_ORDER = 'disk,cdrom,floppy';
 /** The IDE places that disks and CD drives take, best one first. */
@@ -35,12 +35,16 @@ export function planDrives(options: RunOptions): DrivePlan[] {
     taken.add(`${bus}${place}`);
     return { bus, place, media };
   };
-  const disks = (options.disk ?? []).map(parseDisk).map(({ bus, source }) => {
+  const disks = (options.disk ?? []).map((text) => {
+    const { bus, source } = parseDrive('disk', text, DISK_BUSES);
     return { spec: take(bus, 'disk'), source };
   });
-  const cdroms = (options.cdrom ?? []).map((path) => {
-    const source = { path, format: 'raw', isReadOnly: true } as const;
-    return { spec: take('ide', 'cdrom'), source };
+  const cdroms = (options.cdrom ?? []).map((text) => {
+    const { bus, source } = parseDrive('cdrom', text, CDROM_BUSES);
+    return {
+      spec: take(bus, 'cdrom'),
+      source: { path: source.path, format: 'raw', isReadOnly: true } as const,
+    };
   });
   const floppies = (options.floppy ?? []).map((text) => {
     const path = text.replace(/,readonly$/, '');
@@ -60,26 +64,35 @@ export function parseBootOrder(text: string = DEFAULT_BOOT_ORDER): DriveMedia[] 
 }
 
 /** `FILE[,bus=NAME][,format=NAME][,readonly]`; commas elsewhere belong to the file's name. */
-function parseDisk(text: string): { bus: DriveBus; source: DiskSource } {
+function parseDrive(
+  option: string,
+  text: string,
+  buses: readonly DriveBus[],
+): { bus: DriveBus; source: DiskSource } {
   const parts = text.split(',');
   let bus: DriveBus = 'ide';
   let format: DiskFormat | undefined;
   let isReadOnly = false;
   for (let last = parts.at(-1) ?? ''; parts.length > 1; last = parts.at(-1) ?? '') {
     const [, key, name = ''] = /^(bus|format)=(.*)$/.exec(last) ?? [];
-    if (key === 'bus') bus = oneOf(BUSES, 'bus', name);
-    else if (key === 'format') format = oneOf(DISK_FORMATS, 'format', name);
+    if (key === 'bus') bus = oneOf(option, buses, 'bus', name);
+    else if (key === 'format') format = oneOf(option, DISK_FORMATS, 'format', name);
     else if (last === 'readonly') isReadOnly = true;
     else break;
     parts.pop();
   }
   const path = parts.join(',');
-  if (path === '') throw usage(`Option --disk is "${text}", expected a file`);
+  if (path === '') throw usage(`Option --${option} is "${text}", expected a file`);
   return { bus, source: { path, format, isReadOnly } };
 }
 
-function oneOf<T extends string>(choices: readonly T[], what: string, name: string): T {
+function oneOf<T extends string>(
+  option: string,
+  choices: readonly T[],
+  what: string,
+  name: string,
+): T {
   const choice = choices.find((known) => known === name);
   if (choice !== undefined) return choice;
-  throw usage(`Option --disk names ${what} "${name}", expected ${choices.join(', ')}`);
+  throw usage(`Option --${option} names ${what} "${name}", expected ${choices.join(', ')}`);
 }

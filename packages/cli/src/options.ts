@@ -13,9 +13,9 @@ export const RUN_OPTIONS = {
   disk: {
     value: 'DISK',
     repeatable: true,
-    help: 'hard disk: FILE[,bus=ide|virtio][,format=vhd|raw][,readonly]',
+    help: 'hard disk: FILE[,bus=ide|virtio|virtio-scsi][,format=vhd|raw][,readonly]',
   },
-  cdrom: { value: 'FILE', repeatable: true, help: 'CD or DVD in an IDE drive' },
+  cdrom: { value: 'FILE', repeatable: true, help: 'CD or DVD: FILE[,bus=ide|virtio-scsi]' },
   floppy: { value: 'FILE', repeatable: true, help: 'diskette (A, then B): FILE[,readonly]' },
   boot: { value: 'ORDER', help: 'what --bios tries first: disk,cdrom,floppy (default)' },
   memory: { value: 'SIZE', help: 'memory in MiB, or with K, M or G (default 512)' },

@@ -24,11 +24,13 @@ import {
   Piix4Pm,
   PostPort,
   ScsiCdrom,
+  ScsiDisk,
   SystemControlPortA,
   SystemControlPortB,
   Uart16550,
   VGA_MEMORY_BYTES,
   VirtioBlk,
+  VirtioScsi,
 } from './index.ts';
 import {
   ManualClock,
@@ -273,6 +275,19 @@ const FIXTURES: readonly Fixture[] = [
       return [new VirtioBlk({ ...options, serial: '1', queueCount: 2 }), pci];
     },
     stir: (_device, random, bench) => stirVirtio(random, bench, 2),
+  },
+  {
+    kind: 'virtio-scsi',
+    make: (bench) => {
+      const pci = bus(bench);
+      const { memory, disk } = bench;
+      const units = new Map<number, ScsiDisk | ScsiCdrom>([
+        [0, new ScsiDisk({ backend: disk, serial: '1' })],
+        [1, new ScsiCdrom({ medium: disk, onEject: nothing })],
+      ]);
+      return [new VirtioScsi({ name: 'virtio', slot: VIRTIO_SLOT, pci, memory, units }), pci];
+    },
+    stir: (_device, random, bench) => stirVirtio(random, bench, 3),
   },
   {
     kind: 'fw-cfg',

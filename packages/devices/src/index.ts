@@ -21,6 +21,8 @@ export { PciFunction, PciFunctionState } from './pci-function.ts';
 export { Piix3 } from './piix3.ts';
 export { ACPI_DISABLE, ACPI_ENABLE, Piix4Pm, PM_TIMER_HZ, SLEEP_TYPE } from './piix4-pm.ts';
 export { ScsiCdrom } from './scsi/scsi-cdrom.ts';
+export { ScsiDisk } from './scsi/scsi-disk.ts';
 export { SystemControlPortA, SystemControlPortB } from './system-control-ports.ts';
 export { Uart16550 } from './uart-16550.ts';
 export { VirtioBlk } from './virtio/virtio-blk.ts';
+export { VirtioScsi } from './virtio/virtio-scsi.ts';

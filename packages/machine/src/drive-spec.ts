@@ -1,7 +1,7 @@
 import type { BlockInfo } from '@umbra/core';
 
 /** Where drives are connected, and how many of each there may be. */
-export const DRIVE_PLACES = { ide: 4, virtio: 8, floppy: 2 } as const;
+export const DRIVE_PLACES = { ide: 4, virtio: 8, 'virtio-scsi': 16, floppy: 2 } as const;
 export type DriveBus = keyof typeof DRIVE_PLACES;
 export type DriveMedia = 'disk' | 'cdrom' | 'floppy';
 
@@ -15,7 +15,8 @@ export interface DriveSpec {
   readonly medium: BlockInfo | undefined;
 }
 
-/** PCI slots of the first virtio disk and, behind it, the others. */
+/** PCI slots: of the virtio host adapter, and of the first virtio disk with the others behind. */
+export const VIRTIO_SCSI_SLOT = 15;
 const VIRTIO_SLOT = 16;
 
 /** The most requests that one drive has under way. */
@@ -41,6 +42,8 @@ export function firmwarePath({ bus, place }: DriveSpec): string {
       return `/pci@i0cf8/ide@1,1/drive@${place >> 1}/disk@${place & 1}`;
     case 'virtio':
       return `/pci@i0cf8/scsi@${virtioSlot(place).toString(16)}/disk@0,0`;
+    case 'virtio-scsi':
+      return `/pci@i0cf8/scsi@${VIRTIO_SCSI_SLOT.toString(16)}/channel@0/disk@${place.toString(16)},0`;
     case 'floppy':
       return `/pci@i0cf8/isa@1/fdc@03f0/floppy@${place}`;
   }

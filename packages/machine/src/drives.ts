@@ -9,10 +9,18 @@ import {
   type PciBus,
   Piix3Ide,
   ScsiCdrom,
+  ScsiDisk,
   VirtioBlk,
+  VirtioScsi,
 } from '@umbra/devices';
 import type { PortBus } from './bus/port-bus.ts';
-import { DRIVE_PLACES, type DriveSpec, driveSerial, virtioSlot } from './drive-spec.ts';
+import {
+  DRIVE_PLACES,
+  type DriveSpec,
+  driveSerial,
+  VIRTIO_SCSI_SLOT,
+  virtioSlot,
+} from './drive-spec.ts';
 
 /** A drive with what is in it, as the machine's controllers need it. */
 export interface BoardDrive {
@@ -49,6 +57,7 @@ export function buildDrives(options: DrivesOptions): {
   const removable = new Map<number, RemovableDrive>();
   const ide: (IdeDriveOptions | undefined)[] = new Array(DRIVE_PLACES.ide).fill(undefined);
   const virtio: VirtioBlk[] = [];
+  const units = new Map<number, ScsiDisk | ScsiCdrom>();
   const floppies: (FloppyDrive | undefined)[] = new Array(DRIVE_PLACES.floppy).fill(undefined);
   for (const [number, { spec, medium, onEject }] of options.drives.entries()) {
     const serial = driveSerial(spec);
@@ -58,12 +67,15 @@ export function buildDrives(options: DrivesOptions): {
       removable.set(number, drive);
     } else if (spec.media === 'cdrom') {
       const unit = new ScsiCdrom({ medium, onEject });
-      ide[spec.place] = { kind: 'cdrom', unit, serial };
+      if (spec.bus === 'ide') ide[spec.place] = { kind: 'cdrom', unit, serial };
+      else units.set(spec.place, unit);
       removable.set(number, unit);
     } else if (medium !== undefined && spec.bus === 'virtio') {
       const name = `virtio-disk${spec.place}`;
       const slot = virtioSlot(spec.place);
       virtio.push(new VirtioBlk({ name, slot, pci, memory, backend: medium, serial }));
+    } else if (medium !== undefined && spec.bus === 'virtio-scsi') {
+      units.set(spec.place, new ScsiDisk({ backend: medium, serial }));
     } else if (medium !== undefined) {
       ide[spec.place] = { kind: 'disk', backend: medium, serial };
     }
@@ -73,6 +85,10 @@ export function buildDrives(options: DrivesOptions): {
     new Piix3Ide({ name: 'ide', pci, pio, memory, irqs, drives: ide }),
     ...virtio,
   ];
+  if (units.size > 0) {
+    const slot = VIRTIO_SCSI_SLOT;
+    controllers.push(new VirtioScsi({ name: 'virtio-scsi', slot, pci, memory, units }));
+  }
   if (floppies.some((drive) => drive !== undefined)) {
     const irq = options.floppyIrq;
     controllers.push(new I82078Fdc({ name: 'floppy', pio, memory, irq, dma, drives: floppies }));

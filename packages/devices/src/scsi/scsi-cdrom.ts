@@ -11,6 +11,7 @@ import {
   tableOfContents,
   trackInformation,
 } from './cdrom-answers.ts';
+import { QueuedBackend } from './queued-backend.ts';
 import {
   check,
   dataIn,
@@ -83,7 +84,7 @@ export class ScsiCdrom implements ScsiUnit {
 
   /** `onEject`: the guest has taken the medium out. */
   constructor(options: { medium: BlockBackend | undefined; onEject: () => void }) {
-    this.#medium = options.medium;
+    this.#medium = options.medium === undefined ? undefined : new QueuedBackend(options.medium);
     this.#onEject = options.onEject;
   }
 
@@ -93,7 +94,7 @@ export class ScsiCdrom implements ScsiUnit {
 
   /** Puts a medium in and closes the tray. */
   insert(medium: BlockBackend): void {
-    this.#medium = medium;
+    this.#medium = new QueuedBackend(medium);
     this.#isTrayOpen = false;
     this.#attention = SENSE.MEDIUM_CHANGED;
     this.#mediaEvent = MEDIA_EVENT.NEW;

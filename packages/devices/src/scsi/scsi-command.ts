@@ -79,7 +79,6 @@ export const SENSE = {
   REMOVAL_PREVENTED: { key: KEY.ILLEGAL_REQUEST, code: 0x5302 },
   MEDIUM_CHANGED: { key: KEY.UNIT_ATTENTION, code: 0x2800 },
   RESET: { key: KEY.UNIT_ATTENTION, code: 0x2900 },
-  CAPACITY_CHANGED: { key: KEY.UNIT_ATTENTION, code: 0x2a09 },
   WRITE_PROTECTED: { key: KEY.DATA_PROTECT, code: 0x2700 },
 } as const satisfies Record<string, Sense>;
 
