@@ -102,6 +102,11 @@ export class SparseBlocks {
     }
   }
 
+  /** Runs `task` while nobody else touches the block. */
+  async exclude<T>(block: number, task: () => Promise<T>): Promise<T> {
+    return await this.#gates.exclusive(block, task);
+  }
+
   /** The runs of a held, allocated block's sectors that hold data here or do not. */
   async runs(block: number, firstSector: number, count: number): Promise<SectorRun[]> {
     if (this.#bitmaps.isFull(block)) return [{ first: firstSector, count, isPresent: true }];

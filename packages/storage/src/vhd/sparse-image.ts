@@ -5,6 +5,8 @@ import type { SparseBlocks } from './sparse-blocks.ts';
 
 /** Parts of one transfer that are under way at once. */
 const PARTS_MAX = 16;
+/** What one byte of a bitmap stands for. */
+const GRANULE_BYTES = 8 * 512;
 
 /** What a dynamic or differencing disk is made of. */
 export interface SparseDisk {
@@ -148,20 +150,22 @@ export class SparseVhd implements DiskImage {
   }
 
   async #readPart(part: Part, segments: Segments): Promise<void> {
+    await this.blocks.hold(part.block, () => this.#readHeld(part, segments));
+  }
+
+  async #readHeld(part: Part, segments: Segments): Promise<void> {
     const { block, offset, lengthBytes } = part;
-    await this.blocks.hold(block, async () => {
-      if (!this.blocks.isAllocated(block)) return await this.#readBelow(part, segments);
-      const runs = await this.blocks.runs(block, offset / 512, lengthBytes / 512);
-      const [only] = runs;
-      if (runs.length === 1 && only?.isPresent) {
-        return await this.blocks.readData(block, offset, segments);
-      }
-      await forEachBounded(runs, PARTS_MAX, async ({ first, count, isPresent }) => {
-        const run = { block, offset: first * 512, lengthBytes: count * 512 };
-        const target = sliceSegments(segments, run.offset - offset, run.lengthBytes);
-        if (isPresent) await this.blocks.readData(block, run.offset, target);
-        else await this.#readBelow(run, target);
-      });
+    if (!this.blocks.isAllocated(block)) return await this.#readBelow(part, segments);
+    const runs = await this.blocks.runs(block, offset / 512, lengthBytes / 512);
+    const [only] = runs;
+    if (runs.length === 1 && only?.isPresent) {
+      return await this.blocks.readData(block, offset, segments);
+    }
+    await forEachBounded(runs, PARTS_MAX, async ({ first, count, isPresent }) => {
+      const run = { block, offset: first * 512, lengthBytes: count * 512 };
+      const target = sliceSegments(segments, run.offset - offset, run.lengthBytes);
+      if (isPresent) await this.blocks.readData(block, run.offset, target);
+      else await this.#readBelow(run, target);
     });
   }
 
@@ -171,7 +175,10 @@ export class SparseVhd implements DiskImage {
     await this.#parent.read(block * this.blocks.layout.blockBytes + offset, segments);
   }
 
-  async #writePart({ block, offset, lengthBytes }: Part, segments: Segments): Promise<void> {
+  async #writePart(part: Part, segments: Segments): Promise<void> {
+    const { block, offset, lengthBytes } = part;
+    const isRagged = (offset | lengthBytes) % GRANULE_BYTES !== 0;
+    if (isRagged && this.#parent !== undefined) return await this.#writeRagged(part, segments);
     const write = async (): Promise<boolean> => {
       if (!this.blocks.isAllocated(block)) return false;
       await this.blocks.writeData(block, offset, segments, lengthBytes / 512);
@@ -182,6 +189,32 @@ export class SparseVhd implements DiskImage {
       if (this.#parent === undefined && isZero(segments)) return;
       await this.blocks.allocate(block);
     }
+  }
+
+  /**
+   * Writes sectors of a differencing disk with those around them that share a byte of the bitmap,
+   * which come from below. libvhdi takes all bits of a byte behind the first one for set.
+   */
+  async #writeRagged({ block, offset, lengthBytes }: Part, segments: Segments): Promise<void> {
+    const { blockBytes } = this.blocks.layout;
+    const blockEnd = Math.min(blockBytes, this.sizeBytes - block * blockBytes);
+    const start = offset - (offset % GRANULE_BYTES);
+    const dataEnd = offset + lengthBytes;
+    const end = Math.min(blockEnd, Math.ceil(dataEnd / GRANULE_BYTES) * GRANULE_BYTES);
+    const write = async (): Promise<boolean> => {
+      if (!this.blocks.isAllocated(block)) return false;
+      const before = Buffer.allocUnsafe(offset - start);
+      const after = Buffer.allocUnsafe(end - dataEnd);
+      const head = { block, offset: start, lengthBytes: before.length };
+      const tail = { block, offset: dataEnd, lengthBytes: after.length };
+      await this.#readHeld(head, [before]);
+      await this.#readHeld(tail, [after]);
+      const all = [before, ...segments, after];
+      await this.blocks.writeData(block, start, all, (end - start) / 512);
+      return true;
+    };
+    // Alone with the block: a transfer to the sectors around would be undone.
+    while (!(await this.blocks.exclude(block, write))) await this.blocks.allocate(block);
   }
 
   /** Sees to it that what is only in memory stays bounded in number and, by a timer, in age. */
