@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { StorageError } from './errors.ts';
 import type { HostFile } from './file/host-file.ts';
-import { openNodeFile } from './file/node-file.ts';
+import { type CacheMode, openNodeFile } from './file/node-file.ts';
 import {
   FOREIGN_FORMATS,
   type ForeignFormat,
@@ -37,6 +37,8 @@ export interface OpenImageOptions {
   /** Without it, the file's name decides. */
   readonly format?: DiskFormat;
   readonly isReadOnly: boolean;
+  /** Through the host's page cache (default), or around it. */
+  readonly cache?: CacheMode;
   /** Takes a differencing disk's parent although it was written to after its child was made. */
   readonly ignoreParentTime?: boolean;
 }
@@ -48,15 +50,16 @@ export interface OpenImageOptions {
  */
 export async function openImage(path: string, options: OpenImageOptions): Promise<DiskImage> {
   const format = options.format ?? formatOfName(path);
-  const { isReadOnly, ignoreParentTime = false } = options;
+  const { isReadOnly, ignoreParentTime = false, cache = 'host' } = options;
   const file = await openNodeFile(path, {
     mode: isReadOnly ? 'read-only' : 'read-write',
     lock: isReadOnly ? 'shared' : 'exclusive',
+    cache,
   });
   try {
     if (format === 'raw') return await openRaw(file);
     const openFile = (parentPath: string): Promise<HostFile> =>
-      openNodeFile(parentPath, { mode: 'read-only', lock: 'shared' });
+      openNodeFile(parentPath, { mode: 'read-only', lock: 'shared', cache });
     return await openVhdChain(file, { openFile, ignoreParentTime });
   } catch (error) {
     await file.close();

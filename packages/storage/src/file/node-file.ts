@@ -9,8 +9,9 @@ import {
   type Stats,
   writev,
 } from 'node:fs';
-import { hostError, StorageError } from '../errors.ts';
+import { hostError, StorageError, unsupported } from '../errors.ts';
 import type { Segments } from '../segments.ts';
+import { DirectFile } from './direct-file.ts';
 import { type FileLock, type LockMode, lockFile } from './file-lock.ts';
 import type { FileFacts, HostFile } from './host-file.ts';
 
@@ -19,7 +20,12 @@ export interface OpenFileOptions {
   readonly mode: 'read-only' | 'read-write' | 'create';
   /** Nobody locks a file for no more than a look at its headers. */
   readonly lock: LockMode | 'none';
+  readonly cache?: CacheMode;
 }
+
+/** Through the host's page cache, or around it. */
+export const CACHE_MODES = ['host', 'direct'] as const;
+export type CacheMode = (typeof CACHE_MODES)[number];
 
 /** One call takes this many pieces at most ([POSIX] IOV_MAX on Linux). */
 const PIECES_MAX = 1024;
@@ -27,21 +33,43 @@ const PIECES_MAX = 1024;
 /** Opens a file of the host; throws StorageError. `create` refuses a file that exists. */
 export async function openNodeFile(path: string, options: OpenFileOptions): Promise<HostFile> {
   const { mode } = options;
-  const access = mode === 'read-only' ? constants.O_RDONLY : constants.O_RDWR;
+  // A pipe under an image's name must not keep us waiting for its writer.
+  const reading = constants.O_RDONLY | constants.O_NONBLOCK;
+  const access = mode === 'read-only' ? reading : constants.O_RDWR;
   const flags = mode === 'create' ? access | constants.O_CREAT | constants.O_EXCL : access;
-  const descriptor = await new Promise<number>((resolve, reject) => {
-    open(path, flags, 0o644, (error, result) => {
-      if (error === null) resolve(result);
-      else reject(hostError(path, mode === 'create' ? 'created' : 'opened', error));
-    });
-  });
+  const descriptor = await openDescriptor(path, flags);
   try {
     const lock = options.lock === 'none' ? undefined : lockFile(path, options.lock);
-    return new NodeFile(path, descriptor, mode === 'read-only', lock);
+    const file = new NodeFile(path, descriptor, mode === 'read-only', lock);
+    return options.cache === 'direct' ? await openDirect(file, access) : file;
   } catch (error) {
     close(descriptor);
     throw hostError(path, 'locked', error);
   }
+}
+
+/** Opens the same file once more, around the page cache. */
+async function openDirect(file: NodeFile, access: number): Promise<HostFile> {
+  const { path } = file;
+  try {
+    const descriptor = await openDescriptor(path, access | constants.O_DIRECT);
+    return await DirectFile.open(file, new NodeFile(path, descriptor, file.isReadOnly, undefined));
+  } catch (error) {
+    await file.close();
+    const { context } = error as StorageError;
+    if (context?.['hostCode'] !== 'EINVAL') throw error;
+    throw unsupported(path, 'cannot be reached around the page cache', 'expected cache host');
+  }
+}
+
+function openDescriptor(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    open(path, flags, 0o644, (error, result) => {
+      const doing = (flags & constants.O_CREAT) === 0 ? 'opened' : 'created';
+      if (error === null) resolve(result);
+      else reject(hostError(path, doing, error));
+    });
+  });
 }
 
 type VectorCall = (
