@@ -4,7 +4,9 @@ import { mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { runCommand } from '../guests/command.ts';
 import {
+  createChild,
   createImage,
   type DiskImage,
   openForImport,
@@ -129,6 +131,29 @@ test('disks based on others and encrypted ones are refused', async (context) => 
   const { status, stderr } = await umbra('disk', 'import', child, join(folder, 'out.vhd'));
   assert.equal(status, 2);
   assert.match(stderr, /child\.qcow2 has a backing file.*\[UNSUPPORTED\]/);
+});
+
+test('libvhdi reads fixed, dynamic and differencing disks as we do', async (context) => {
+  const tools = await DiskTools.open(context);
+  if (tools === undefined) return;
+  if ((await runCommand('python3', ['--version'])).status !== 0) {
+    context.skip('there is no python3 here to call libvhdi');
+    return;
+  }
+  const folder = await temporaryFolder(context);
+  for (const type of ['fixed', 'dynamic'] as const) {
+    const chain = [join(folder, `${type}.vhd`)];
+    await createImage({ path: chain[0] ?? '', type, sizeBytes: SIZE, isSparse: true });
+    for (let depth = 0; depth < 4; depth++) {
+      const path = chain.at(-1) ?? '';
+      await scribble(path, 10 + depth);
+      const ours = await sumOf(await openImage(path, { isReadOnly: true }));
+      assert.equal(await tools.libvhdiSum(...chain), ours, `${type}, depth ${depth}`);
+      const child = join(folder, `${type}-${depth + 1}.vhd`);
+      await createChild(child, path);
+      chain.push(child);
+    }
+  }
 });
 
 test('info and check tell people and programs what an image is', async (context) => {
