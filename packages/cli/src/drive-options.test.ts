@@ -12,10 +12,10 @@ test('drives take the places that firmware and users expect', () => {
 });
 
 test('what follows a file name says how it is opened; other commas belong to it', () => {
-  const [disk] = planDrives({ disk: ['a,b.img,bus=ide,format=raw,readonly'] });
+  const [disk] = planDrives({ disk: ['a,b.img,bus=ide,format=raw,cache=direct,readonly'] });
   assert.deepEqual(disk, {
     spec: { bus: 'ide', place: 0, media: 'disk' },
-    source: { path: 'a,b.img', format: 'raw', isReadOnly: true },
+    source: { path: 'a,b.img', format: 'raw', isReadOnly: true, cache: 'direct' },
   });
   assert.throws(
     () => planDrives({ disk: ['a,bus=isa'] }),

@@ -5,7 +5,7 @@ import {
   type DriveMedia,
   type DriveSpec,
 } from '@umbra/machine';
-import { DISK_FORMATS, type DiskFormat } from '@umbra/storage';
+import { CACHE_MODES, type CacheMode, DISK_FORMATS, type DiskFormat } from '@umbra/storage';
 import { usage } from './option-table.ts';
 import type { RunOptions } from './options.ts';
 
@@ -63,7 +63,7 @@ export function parseBootOrder(text: string = DEFAULT_BOOT_ORDER): DriveMedia[] 
   });
 }
 
-/** `FILE[,bus=NAME][,format=NAME][,readonly]`; commas elsewhere belong to the file's name. */
+/** `FILE[,bus=NAME][,format=NAME][,cache=NAME][,readonly]`; other commas are the file's. */
 function parseDrive(
   option: string,
   text: string,
@@ -72,18 +72,20 @@ function parseDrive(
   const parts = text.split(',');
   let bus: DriveBus = 'ide';
   let format: DiskFormat | undefined;
+  let cache: CacheMode | undefined;
   let isReadOnly = false;
   for (let last = parts.at(-1) ?? ''; parts.length > 1; last = parts.at(-1) ?? '') {
-    const [, key, name = ''] = /^(bus|format)=(.*)$/.exec(last) ?? [];
+    const [, key, name = ''] = /^(bus|format|cache)=(.*)$/.exec(last) ?? [];
     if (key === 'bus') bus = oneOf(option, buses, 'bus', name);
     else if (key === 'format') format = oneOf(option, DISK_FORMATS, 'format', name);
+    else if (key === 'cache') cache = oneOf(option, CACHE_MODES, 'cache', name);
     else if (last === 'readonly') isReadOnly = true;
     else break;
     parts.pop();
   }
   const path = parts.join(',');
   if (path === '') throw usage(`Option --${option} is "${text}", expected a file`);
-  return { bus, source: { path, format, isReadOnly } };
+  return { bus, source: { path, format, isReadOnly, ...(cache && { cache }) } };
 }
 
 function oneOf<T extends string>(

@@ -13,7 +13,7 @@ export const RUN_OPTIONS = {
   disk: {
     value: 'DISK',
     repeatable: true,
-    help: 'hard disk: FILE[,bus=ide|virtio|virtio-scsi][,format=vhd|raw][,readonly]',
+    help: 'hard disk: FILE[,bus=ide|virtio|virtio-scsi][,format=vhd|raw][,cache=host|direct][,readonly]',
   },
   cdrom: { value: 'FILE', repeatable: true, help: 'CD or DVD: FILE[,bus=ide|virtio-scsi]' },
   floppy: { value: 'FILE', repeatable: true, help: 'diskette (A, then B): FILE[,readonly]' },

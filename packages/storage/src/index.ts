@@ -16,6 +16,7 @@ export {
   type VhdFacts,
 } from './describe-image.ts';
 export { StorageError, type StorageErrorCode } from './errors.ts';
+export { CACHE_MODES, type CacheMode } from './file/node-file.ts';
 export type { DiskImage, Extent } from './image.ts';
 export { ImageBackend, type ImageBackendOptions } from './image-backend.ts';
 export { mergeImage } from './merge-image.ts';

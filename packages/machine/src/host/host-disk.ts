@@ -1,5 +1,11 @@
 import type { BlockBackend } from '@umbra/core';
-import { type DiskFormat, ImageBackend, openImage, type StorageError } from '@umbra/storage';
+import {
+  type CacheMode,
+  type DiskFormat,
+  ImageBackend,
+  openImage,
+  type StorageError,
+} from '@umbra/storage';
 
 /** A disk image of the host in a drive of a machine. */
 export interface HostDisk {
@@ -22,12 +28,14 @@ export interface DiskSource {
   /** Undefined: the file's name decides. */
   readonly format: DiskFormat | undefined;
   readonly isReadOnly: boolean;
+  /** Through the host's page cache (default), or around it. */
+  readonly cache?: CacheMode;
 }
 
 /** Opens an image and locks it; throws StorageError. */
 export async function openHostDisk(source: DiskSource, events: DiskEvents): Promise<HostDisk> {
-  const { path, format, isReadOnly } = source;
-  const options = format === undefined ? { isReadOnly } : { isReadOnly, format };
+  const { path, format, ...common } = source;
+  const options = format === undefined ? common : { ...common, format };
   const backend = new ImageBackend({
     image: await openImage(path, options),
     onStall: (reason) => events.onStall(reason),
