@@ -32,9 +32,9 @@ export class BlockSpace {
     return this.#layout.bitmapBytes + this.#layout.blockBytes;
   }
 
-  /** A place for a block; it stays free until `take`. */
-  choose(): BlockPlace {
-    const offset = this.#free.at(-1);
+  /** Reserves a place for a block until `take` or `giveBack`; one at a time behind the end. */
+  reserve(): BlockPlace {
+    const offset = this.#free.pop();
     if (offset !== undefined) return { offset, isUsed: true };
     const { bitmapBytes, blockBytes } = this.#layout;
     const alignment = Math.min(DATA_ALIGNMENT, blockBytes);
@@ -42,16 +42,21 @@ export class BlockSpace {
     return { offset: dataOffset - bitmapBytes, isUsed: false };
   }
 
-  /** The lowest of the places that were given back, or undefined. */
-  chooseLowest(): BlockPlace | undefined {
+  /** Reserves the lowest of the places that were given back, if that is below `limit`. */
+  reserveBelow(limit: number): BlockPlace | undefined {
     this.#free.sort((a, b) => b - a);
-    return this.#free.length === 0 ? undefined : this.choose();
+    const lowest = this.#free.at(-1);
+    return lowest !== undefined && lowest < limit ? this.reserve() : undefined;
   }
 
-  /** Takes the place that was chosen last. */
+  /** A reserved place is now a block's. */
   take({ offset, isUsed }: BlockPlace): void {
-    if (isUsed) this.#free.pop();
-    else this.#end = offset + this.strideBytes;
+    if (!isUsed) this.#end = offset + this.strideBytes;
+  }
+
+  /** A reserved place is not needed. */
+  giveBack({ offset, isUsed }: BlockPlace): void {
+    if (isUsed) this.#free.push(offset);
   }
 
   /** Everything from `end` on is no part of the file any more. */

@@ -153,18 +153,16 @@ export class SparseBlocks {
   async moveDown(block: number): Promise<boolean> {
     return await this.#gates.exclusive(block, () =>
       this.#allocating.run(async () => {
-        const place = this.#space.chooseLowest();
+        if (!this.isAllocated(block)) return false;
         const from = this.placeOf(block);
-        if (!this.isAllocated(block) || place === undefined || place.offset >= from) return false;
-        const { bitmapBytes, blockBytes } = this.layout;
-        const isFull = this.#bitmaps.isFull(block);
-        // Memory has the newest bits.
-        const bitmap = isFull
-          ? new Uint8Array(bitmapBytes).fill(0xff)
-          : (await this.#bitmaps.load(block)).slice();
-        const data = Buffer.allocUnsafe(blockBytes);
-        await this.#file.read(from + bitmapBytes, [data]);
-        await this.#file.write(place.offset, [bitmap, data]);
+        const place = this.#space.reserveBelow(from);
+        if (place === undefined) return false;
+        try {
+          await this.#copyBlock(block, place);
+        } catch (error) {
+          this.#space.giveBack(place);
+          throw error;
+        }
         this.#space.take(place);
         if (!this.#table.mayBeStored(block)) this.#space.release([from]);
         this.#table.set(block, place.offset / 512);
@@ -206,8 +204,19 @@ export class SparseBlocks {
     return this.placeOf(block) + this.layout.bitmapBytes;
   }
 
+  async #copyBlock(block: number, place: BlockPlace): Promise<void> {
+    const { bitmapBytes, blockBytes } = this.layout;
+    // Memory has the newest bits.
+    const bitmap = this.#bitmaps.isFull(block)
+      ? new Uint8Array(bitmapBytes).fill(0xff)
+      : (await this.#bitmaps.load(block)).slice();
+    const data = Buffer.allocUnsafe(blockBytes);
+    await this.readData(block, 0, [data]);
+    await this.#file.write(place.offset, [bitmap, data]);
+  }
+
   async #allocate(block: number): Promise<void> {
-    const place = this.#space.choose();
+    const place = this.#space.reserve();
     if (place.offset / 512 >= UNALLOCATED) {
       throw new StorageError(
         'UNSUPPORTED',
@@ -223,6 +232,7 @@ export class SparseBlocks {
       else await this.#growTo(place, bitmap);
     } catch (error) {
       this.#bitmaps.forget(block);
+      this.#space.giveBack(place);
       throw error;
     }
     this.#space.take(place);
