@@ -1,5 +1,6 @@
 import { type BlockBackend, SECTOR_BYTES } from '@umbra/core';
 import * as z from 'zod';
+import { QueuedBackend } from '../queued-backend.ts';
 
 /** How a diskette is formatted, as its size tells. */
 export interface FloppyFormat {
@@ -41,16 +42,16 @@ export type FloppyDriveState = z.infer<typeof FloppyDriveState>;
 /** One floppy disk drive and what is in it. */
 export class FloppyDrive {
   readonly #onEject: () => void;
-  #medium: BlockBackend | undefined;
+  #medium: QueuedBackend | undefined;
   #track = 0;
   #isChanged = true;
 
   constructor(options: { medium: BlockBackend | undefined; onEject: () => void }) {
-    this.#medium = options.medium;
+    if (options.medium !== undefined) this.#medium = new QueuedBackend(options.medium, 1);
     this.#onEject = options.onEject;
   }
 
-  get medium(): BlockBackend | undefined {
+  get medium(): QueuedBackend | undefined {
     return this.#medium;
   }
 
@@ -68,7 +69,7 @@ export class FloppyDrive {
   }
 
   insert(medium: BlockBackend): void {
-    this.#medium = medium;
+    this.#medium = new QueuedBackend(medium, 1);
     this.#isChanged = true;
   }
 

@@ -112,7 +112,7 @@ export class I82078Fdc implements Device<FdcState> {
   }
 
   reset(): void {
-    this.#epoch++;
+    this.#loseInterest();
     this.#state = initialFdc();
     for (const drive of this.#drives) drive?.reset();
     this.#irq.set(false);
@@ -132,7 +132,7 @@ export class I82078Fdc implements Device<FdcState> {
   }
 
   restore(state: FdcState): void {
-    this.#epoch++;
+    this.#loseInterest();
     const { drives, ...rest } = JSON.parse(JSON.stringify(state)) as FdcState;
     this.#state = rest;
     for (const [index, drive] of this.#drives.entries()) {
@@ -183,9 +183,14 @@ export class I82078Fdc implements Device<FdcState> {
     this.#driveInterrupt();
   }
 
+  #loseInterest(): void {
+    this.#epoch++;
+    for (const drive of this.#drives) drive?.medium?.dropWaiting();
+  }
+
   /** Gives up the current command. */
   #stop(): void {
-    this.#epoch++;
+    this.#loseInterest();
     this.#state.phase = 'command';
     this.#state.command = [];
     this.#state.result = [];

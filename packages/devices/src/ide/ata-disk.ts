@@ -1,6 +1,7 @@
 import type { u8 } from '@umbra/base';
 import { type BlockBackend, type BlockStatus, SECTOR_BYTES } from '@umbra/core';
 import * as z from 'zod';
+import { QueuedBackend } from '../queued-backend.ts';
 import { byte, count } from '../state.ts';
 import { identifyDisk, MULTIPLE_SECTORS_MAX, TRIM_BLOCKS_MAX } from './ata-identify.ts';
 import { smartData, smartThresholds } from './ata-smart.ts';
@@ -111,7 +112,7 @@ export type AtaDiskState = z.infer<typeof AtaDiskState>;
 
 /** A hard disk as ATA/ATAPI-7 describes it. [ATA] */
 export class AtaDisk extends IdeDrive {
-  readonly #backend: BlockBackend;
+  readonly #backend: QueuedBackend;
   readonly #serial: string;
   readonly #model: string;
   #command = 0;
@@ -127,7 +128,7 @@ export class AtaDisk extends IdeDrive {
 
   constructor(cable: IdeCable, options: { backend: BlockBackend; serial: string; model: string }) {
     super(cable);
-    this.#backend = options.backend;
+    this.#backend = new QueuedBackend(options.backend, 1);
     this.#serial = options.serial;
     this.#model = options.model;
     this.reset();
@@ -239,7 +240,7 @@ export class AtaDisk extends IdeDrive {
     }
   }
 
-  protected movementBackend(): BlockBackend {
+  protected movementBackend(): QueuedBackend {
     return this.#backend;
   }
 

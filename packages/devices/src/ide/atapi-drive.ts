@@ -1,6 +1,7 @@
 import type { u8 } from '@umbra/base';
-import type { BlockBackend, BlockStatus } from '@umbra/core';
+import type { BlockStatus } from '@umbra/core';
 import * as z from 'zod';
+import type { QueuedBackend } from '../queued-backend.ts';
 import { type ScsiCdrom, ScsiCdromState } from '../scsi/scsi-cdrom.ts';
 import { PARAMETER_BYTES_MAX, type ScsiAction, type Sense, senseOf } from '../scsi/scsi-command.ts';
 import { byte, fromHex, hexBytes, toHex, word } from '../state.ts';
@@ -141,7 +142,7 @@ export class AtapiDrive extends IdeDrive {
     }
   }
 
-  protected movementBackend(): BlockBackend | undefined {
+  protected movementBackend(): QueuedBackend | undefined {
     return this.unit.backend;
   }
 

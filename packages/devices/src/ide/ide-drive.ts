@@ -1,6 +1,7 @@
 import type { u8 } from '@umbra/base';
-import type { BlockBackend, BlockStatus, GuestMemory } from '@umbra/core';
+import type { BlockStatus, GuestMemory } from '@umbra/core';
 import * as z from 'zod';
+import type { QueuedBackend } from '../queued-backend.ts';
 import { transferSectors } from '../sector-transfer.ts';
 import { count } from '../state.ts';
 import type { BusMaster } from './bus-master.ts';
@@ -74,7 +75,7 @@ export abstract class IdeDrive {
   /** Sets the registers by which a host tells the kind of drive. */
   abstract sign(): void;
   /** The disk that a movement of the current command is for. */
-  protected abstract movementBackend(): BlockBackend | undefined;
+  protected abstract movementBackend(): QueuedBackend | undefined;
   /** A movement has ended; the command has to. */
   protected abstract onMoved(status: BlockStatus): void;
   /** The data port is about to move a block of `length` bytes. */
@@ -119,17 +120,22 @@ export abstract class IdeDrive {
     if (isStarted && this.#phase === 'dma') this.#moveByDma();
     if (isStarted || this.#phase !== 'disk') return;
     // What the backend does meanwhile is done again when the guest starts anew.
-    this.#epoch++;
+    this.#loseInterest();
     this.#phase = 'dma';
     this.taskFile.state.status = READY | STATUS.DRQ;
   }
 
   /** Gives up whatever is under way: SRST, DEVICE RESET, power-on. */
   abort(): void {
-    this.#epoch++;
+    this.#loseInterest();
     this.#hasInterrupt = false;
     this.#phase = 'idle';
     this.#movement = undefined;
+  }
+
+  #loseInterest(): void {
+    this.#epoch++;
+    this.movementBackend()?.dropWaiting();
   }
 
   reset(): void {

@@ -1,5 +1,6 @@
 import type { BlockBackend } from '@umbra/core';
 import * as z from 'zod';
+import { QueuedBackend } from '../queued-backend.ts';
 import {
   BLOCK_BYTES,
   cdromModePages,
@@ -11,7 +12,6 @@ import {
   tableOfContents,
   trackInformation,
 } from './cdrom-answers.ts';
-import { QueuedBackend } from './queued-backend.ts';
 import {
   check,
   dataIn,
@@ -75,7 +75,7 @@ const WITHOUT_MEDIUM: readonly number[] = [
 /** A CD or DVD drive behind any carrier of SCSI commands. [MMC] */
 export class ScsiCdrom implements ScsiUnit {
   readonly #onEject: () => void;
-  #medium: BlockBackend | undefined;
+  #medium: QueuedBackend | undefined;
   #isTrayOpen = false;
   #isLocked = false;
   #sense: Sense = SENSE.NONE;
@@ -84,17 +84,17 @@ export class ScsiCdrom implements ScsiUnit {
 
   /** `onEject`: the guest has taken the medium out. */
   constructor(options: { medium: BlockBackend | undefined; onEject: () => void }) {
-    this.#medium = options.medium === undefined ? undefined : new QueuedBackend(options.medium);
+    this.#medium = options.medium === undefined ? undefined : new QueuedBackend(options.medium, 1);
     this.#onEject = options.onEject;
   }
 
-  get backend(): BlockBackend | undefined {
+  get backend(): QueuedBackend | undefined {
     return this.#isTrayOpen ? undefined : this.#medium;
   }
 
   /** Puts a medium in and closes the tray. */
   insert(medium: BlockBackend): void {
-    this.#medium = new QueuedBackend(medium);
+    this.#medium = new QueuedBackend(medium, 1);
     this.#isTrayOpen = false;
     this.#attention = SENSE.MEDIUM_CHANGED;
     this.#mediaEvent = MEDIA_EVENT.NEW;
@@ -121,6 +121,7 @@ export class ScsiCdrom implements ScsiUnit {
 
   /** An open tray moves in, without the medium that was taken out. */
   noteReset(): void {
+    this.#medium?.dropWaiting();
     this.#isTrayOpen = false;
     this.#isLocked = false;
     this.#sense = SENSE.NONE;

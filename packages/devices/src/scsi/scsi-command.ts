@@ -1,5 +1,6 @@
-import type { BlockBackend, BlockRequest, BlockStatus } from '@umbra/core';
+import type { BlockRequest, BlockStatus } from '@umbra/core';
 import * as z from 'zod';
+import type { QueuedBackend } from '../queued-backend.ts';
 import { byte, word } from '../state.ts';
 
 /** Operation codes. [SPC], [SBC], [MMC] */
@@ -120,7 +121,7 @@ export const PARAMETER_BYTES_MAX = 0x1_0000;
 /** A logical unit: decodes commands; its carrier moves the data. */
 export interface ScsiUnit {
   /** The medium; undefined when there is none. */
-  readonly backend: BlockBackend | undefined;
+  readonly backend: QueuedBackend | undefined;
   /** Decides what a command block (12 or 16 bytes, zero-padded) means. */
   start(cdb: Uint8Array): ScsiAction;
   /** The parameter list of a command that asked for `data-out`. */

@@ -1,5 +1,6 @@
 import { type BlockBackend, type BlockRequest, SECTOR_BYTES } from '@umbra/core';
 import * as z from 'zod';
+import { QueuedBackend } from '../queued-backend.ts';
 import {
   capacity10,
   capacity16,
@@ -11,7 +12,6 @@ import {
   UNMAP_BLOCKS_MAX,
   UNMAP_RANGES_MAX,
 } from './disk-answers.ts';
-import { QueuedBackend } from './queued-backend.ts';
 import {
   check,
   dataIn,
@@ -86,7 +86,7 @@ export type ScsiDiskState = z.infer<typeof ScsiDiskState>;
 
 /** A hard disk behind any carrier of SCSI commands. [SBC] */
 export class ScsiDisk implements ScsiUnit {
-  readonly backend: BlockBackend;
+  readonly backend: QueuedBackend;
   readonly #serial: string;
   #isWriteCacheOn: boolean;
   #attention: Sense | undefined = SENSE.RESET;
@@ -98,6 +98,7 @@ export class ScsiDisk implements ScsiUnit {
   }
 
   noteReset(): void {
+    this.backend.dropWaiting();
     this.#isWriteCacheOn = this.backend.info.hasWriteCache;
     this.#attention = SENSE.RESET;
   }

@@ -235,4 +235,18 @@ describe('virtio-blk', () => {
     driver.setConfig(at + 12, 4);
     assert.equal(driver.config(at + 16), 2048);
   });
+
+  test('however often it is reset, its disk gets no more than it takes at once', () => {
+    const bench = new Bench(new TestDisk(0x10_0000, { queueDepthMax: 2 }));
+    for (let i = 0; i < 100; i++) {
+      bench.driver.start([FLUSH], 1);
+      bench.request(0, i, [[DATA, 512]]);
+      bench.driver.notify(0);
+    }
+    assert.equal(bench.disk.pendingCount, 2);
+    bench.disk.run();
+    assert.deepEqual(bench.disk.log, ['read 0 512', 'read 512 512', 'read 50688 512']);
+    assert.equal(bench.memory.read8(STATUS.address), 0);
+    assert.deepEqual(bench.driver.used(0), [[0, 513]]);
+  });
 });

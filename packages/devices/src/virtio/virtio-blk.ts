@@ -10,6 +10,7 @@ import {
 import * as z from 'zod';
 import { gather, scatter, slice, totalLength } from '../memory-ranges.ts';
 import type { PciBus } from '../pci-bus.ts';
+import { QueuedBackend } from '../queued-backend.ts';
 import { type MemoryRange, transferSectors } from '../sector-transfer.ts';
 import { stateSchema } from '../state.ts';
 import { type VirtioKind, VirtioPci, VirtioPciState } from './virtio-pci.ts';
@@ -75,7 +76,7 @@ export class VirtioBlk implements Device<State>, VirtioKind {
   readonly features: number;
   readonly queueCount: number;
   readonly #memory: GuestMemory;
-  readonly #backend: BlockBackend;
+  readonly #backend: QueuedBackend;
   readonly #serial: string;
   readonly #transport: VirtioPci;
   #isWriteback = true;
@@ -97,7 +98,7 @@ export class VirtioBlk implements Device<State>, VirtioKind {
     this.queueCount = options.queueCount ?? 1;
     this.features = featureWord(info, this.queueCount);
     this.#memory = options.memory;
-    this.#backend = options.backend;
+    this.#backend = new QueuedBackend(options.backend);
     this.#serial = options.serial;
     this.#transport = new VirtioPci({ ...options, kind: this });
     this.onReset();
@@ -146,6 +147,7 @@ export class VirtioBlk implements Device<State>, VirtioKind {
 
   onReset(): void {
     this.#epoch++;
+    this.#backend.dropWaiting();
     this.#underWay = 0;
     this.#isWriteback = this.#backend.info.hasWriteCache;
   }

@@ -5,14 +5,21 @@ interface Waiting {
   readonly onDone: (status: BlockStatus) => void;
 }
 
-/** A backend that keeps back what exceeds its queue depth, for controllers with deeper queues. */
+/**
+ * A backend that keeps back what exceeds its queue depth. A reset of its controller calls nothing
+ * back from the disk: what was under way still is, and counts. So what a guest asks for between
+ * many resets waits here, and is dropped at the next one.
+ */
 export class QueuedBackend implements BlockBackend {
   readonly #backend: BlockBackend;
+  readonly #depthMax: number;
   readonly #waiting: Waiting[] = [];
   #underWay = 0;
 
-  constructor(backend: BlockBackend) {
+  /** `depthMax` 1 is for controllers that have one buffer for all requests. */
+  constructor(backend: BlockBackend, depthMax = backend.info.queueDepthMax) {
     this.#backend = backend;
+    this.#depthMax = Math.min(depthMax, backend.info.queueDepthMax);
   }
 
   get info(): BlockInfo {
@@ -20,7 +27,7 @@ export class QueuedBackend implements BlockBackend {
   }
 
   submit(request: BlockRequest, onDone: (status: BlockStatus) => void): void {
-    if (this.#underWay >= this.info.queueDepthMax) {
+    if (this.#underWay >= this.#depthMax) {
       this.#waiting.push({ request, onDone });
       return;
     }
@@ -31,5 +38,10 @@ export class QueuedBackend implements BlockBackend {
       if (next !== undefined) this.submit(next.request, next.onDone);
       onDone(status);
     });
+  }
+
+  /** Forgets what has not begun: the controller has lost interest. `onDone` is not called. */
+  dropWaiting(): void {
+    this.#waiting.length = 0;
   }
 }
