@@ -58,7 +58,7 @@ export function buildRegionGraph(
 ): RegionGraph | undefined {
   const scan = new Scan(window, decoder, mode);
   scan.run();
-  const blocks = formBlocks(scan);
+  const blocks = formBlocks(scan, mode);
   const entry = blocks.get(0);
   if (entry === undefined || entry.instructions.length === 0) return undefined;
   return arrange(blocks, window);
@@ -174,7 +174,7 @@ export function isCallNested(decoded: Decoded, mode: number): boolean {
   return (mode & MODE.FLAT_CODE) !== 0 && decoded.operandSize === 32;
 }
 
-function formBlocks(scan: Scan): Map<number, RegionBlock> {
+function formBlocks(scan: Scan, mode: number): Map<number, RegionBlock> {
   const blocks = new Map<number, RegionBlock>();
   for (const leader of scan.leaders) {
     if (!scan.decoded.has(leader)) continue;
@@ -189,7 +189,7 @@ function formBlocks(scan: Scan): Map<number, RegionBlock> {
       at += one.length;
       if (one.row.instruction.endsBlock) {
         target = directTarget(one, at);
-        fallsThrough = scan.leaders.has(at);
+        fallsThrough = goesOn(one, mode) && scan.leaders.has(at);
         break;
       }
       if (scan.leaders.has(at) || instructions.length === BLOCK_LENGTH_MAX) break;

@@ -75,15 +75,17 @@ export class Translator {
 
   #windowAt(host: number, mode: number, options: TranslateOptions): CodeWindow {
     const pages = new Map([[0, host >>> 12]]);
+    let left = REGION_PAGES_MAX - 1;
     return {
       bytes: this.#bytes,
       host,
       hostPage: (index) => {
-        const known = pages.get(index);
-        if (known !== undefined) return known;
-        if (pages.size >= REGION_PAGES_MAX) return 0;
-        const page = options.hostPage(index);
-        if (page !== 0) pages.set(index, page);
+        let page = pages.get(index);
+        if (page === undefined) {
+          page = left > 0 ? options.hostPage(index) : 0;
+          if (page !== 0) left--;
+          pages.set(index, page);
+        }
         return page;
       },
       isKnown: (at) => options.takesUnknown || this.#code.find(at, mode) !== 0,
