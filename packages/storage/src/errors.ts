@@ -59,6 +59,20 @@ export function damaged(damage: Damage): StorageError {
   );
 }
 
+/** A check of a header's fields: throws DAMAGED when a rule does not hold. */
+export function headerCheck<K extends string>(
+  path: string,
+  offsetOf: (field: K) => number,
+  header: Readonly<Record<K, string | number>>,
+): (field: K, holds: boolean, rule: string) => void {
+  return (field, holds, rule) => {
+    if (holds) return;
+    const found = header[field];
+    const what = `header's ${field}`;
+    throw damaged({ path, offset: offsetOf(field), what, found, expected: rule });
+  };
+}
+
 /** The error for a file of a kind that Umbra does not read. */
 export function unsupported(path: string, what: string, advice: string): StorageError {
   return new StorageError('UNSUPPORTED', `The file ${path} ${what}; ${advice}`, { path });

@@ -197,7 +197,7 @@ export class AtaDisk extends IdeDrive {
     }
     switch (command) {
       case COMMAND.IDENTIFY:
-        this.#send(this.#identify());
+        this.send(this.#identify(), SECTOR_BYTES);
         break;
       case COMMAND.IDENTIFY_PACKET:
       case COMMAND.NOP:
@@ -295,19 +295,6 @@ export class AtaDisk extends IdeDrive {
     });
   }
 
-  /** Sends a block that is not on the disk. */
-  #send(bytes: Uint8Array): void {
-    this.buffer.set(bytes);
-    this.move({
-      direction: 'to-host',
-      mode: 'pio',
-      place: 'buffer',
-      offsetBytes: 0,
-      remainingBytes: bytes.length,
-      blockBytes: SECTOR_BYTES,
-    });
-  }
-
   #startAccess(access: Access): void {
     const sector = this.#addressedSector(access.is48Bit === true);
     const sectorCount = this.#sectorCount(access.is48Bit === true);
@@ -402,10 +389,10 @@ export class AtaDisk extends IdeDrive {
     }
     switch (subcommand) {
       case SMART.READ_DATA:
-        this.#send(smartData());
+        this.send(smartData(), SECTOR_BYTES);
         break;
       case SMART.READ_THRESHOLDS:
-        this.#send(smartThresholds());
+        this.send(smartThresholds(), SECTOR_BYTES);
         break;
       case SMART.ENABLE:
       case SMART.DISABLE:

@@ -108,13 +108,7 @@ export class AtapiDrive extends IdeDrive {
         this.#expectPacket();
         break;
       case COMMAND.IDENTIFY_PACKET:
-        this.#send(
-          identifyCdrom({
-            serial: this.#serial,
-            model: this.#model,
-            transferMode: this.#transferMode,
-          }),
-        );
+        this.#identify();
         break;
       case COMMAND.DEVICE_RESET:
         this.abort();
@@ -249,17 +243,11 @@ export class AtapiDrive extends IdeDrive {
     this.move({ direction, mode, place, offsetBytes, remainingBytes, blockBytes });
   }
 
-  /** Sends the answer to IDENTIFY PACKET DEVICE, which is no packet command. */
-  #send(bytes: Uint8Array): void {
-    this.buffer.set(bytes);
-    this.move({
-      direction: 'to-host',
-      mode: 'pio',
-      place: 'buffer',
-      offsetBytes: 0,
-      remainingBytes: bytes.length,
-      blockBytes: bytes.length,
-    });
+  /** The answer to IDENTIFY PACKET DEVICE, which is no packet command. */
+  #identify(): void {
+    const [serial, model, transferMode] = [this.#serial, this.#model, this.#transferMode];
+    const bytes = identifyCdrom({ serial, model, transferMode });
+    this.send(bytes, bytes.length);
   }
 
   #conclude(): void {

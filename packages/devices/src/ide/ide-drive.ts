@@ -213,6 +213,14 @@ export abstract class IdeDrive {
     };
   }
 
+  /** Sends bytes that are not on the disk, in blocks of `blockBytes`. */
+  protected send(bytes: Uint8Array, blockBytes: number): void {
+    this.buffer.set(bytes);
+    const remainingBytes = bytes.length;
+    const movement = { direction: 'to-host', mode: 'pio', place: 'buffer' } as const;
+    this.move({ ...movement, offsetBytes: 0, remainingBytes, blockBytes });
+  }
+
   /** Begins to move the data of a command. */
   protected move(movement: Movement): void {
     this.#movement = movement;

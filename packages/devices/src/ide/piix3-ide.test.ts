@@ -293,6 +293,23 @@ describe('an IDE disk', () => {
     bench.pio.out8(DISK + 2, 0x55);
     assert.equal(bench.pio.in8(DISK + 2), 0);
   });
+
+  test('however often it is reset or stopped, a disk has one request under way', () => {
+    const bench = new Bench(new TestDisk(0x10_0000, { queueDepthMax: 1 }));
+    const { pio, disk, memory } = bench;
+    bench.command(0x25, 3, 1);
+    for (let i = 0; i < 100; i++) bench.dma([[0x1000, 512]], true);
+    for (let i = 0; i < 100; i++) {
+      pio.out8(0x3f6, 4);
+      pio.out8(0x3f6, 0);
+      bench.command(0x24, 7, 1);
+    }
+    assert.equal(disk.pendingCount, 1);
+    disk.run();
+    assert.deepEqual(bench.readWords(DISK, 256), disk.bytes.slice(7 * 512, 8 * 512));
+    assert.equal(disk.log.length, 2, 'the first request and the last');
+    assert.equal(memory.read8(0x1000), disk.bytes[3 * 512], 'what was under way came in');
+  });
 });
 
 describe('an ATAPI drive', () => {
@@ -359,22 +376,5 @@ describe('an ATAPI drive', () => {
     const bench = new Bench();
     bench.packet([0x28, 0, 0, 0, 0, 31, 0, 0, 2]);
     assert.deepEqual(bench.sense(), [5, 0x21, 0]);
-  });
-
-  test('however often it is reset or stopped, a disk has one request under way', () => {
-    const bench = new Bench(new TestDisk(0x10_0000, { queueDepthMax: 1 }));
-    const { pio, disk, memory } = bench;
-    bench.command(0x25, 3, 1);
-    for (let i = 0; i < 100; i++) bench.dma([[0x1000, 512]], true);
-    for (let i = 0; i < 100; i++) {
-      pio.out8(0x3f6, 4);
-      pio.out8(0x3f6, 0);
-      bench.command(0x24, 7, 1);
-    }
-    assert.equal(disk.pendingCount, 1);
-    disk.run();
-    assert.deepEqual(bench.readWords(DISK, 256), disk.bytes.slice(7 * 512, 8 * 512));
-    assert.equal(disk.log.length, 2, 'the first request and the last');
-    assert.equal(memory.read8(0x1000), disk.bytes[3 * 512], 'what was under way came in');
   });
 });

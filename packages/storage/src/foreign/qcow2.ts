@@ -1,4 +1,4 @@
-import { damaged, unsupported } from '../errors.ts';
+import { damaged, headerCheck, unsupported } from '../errors.ts';
 import { type HostFile, readBytes } from '../file/host-file.ts';
 import { struct, u8, u32, u64 } from '../struct.ts';
 import type { DiskMap, Placement } from './mapped-image.ts';
@@ -43,21 +43,7 @@ export async function mapQcow2(file: HostFile): Promise<DiskMap> {
   await file.read(0, [bytes.subarray(0, Math.min(fileBytes, HEADER.sizeBytes))]);
   const header = HEADER.read(bytes);
   const { clusterBits, version } = header;
-  const check = (
-    field: Parameters<typeof HEADER.offsetOf>[0],
-    holds: boolean,
-    rule: string,
-  ): void => {
-    if (holds) return;
-    const offset = HEADER.offsetOf(field);
-    throw damaged({
-      path,
-      offset,
-      what: `header's ${field}`,
-      found: header[field],
-      expected: rule,
-    });
-  };
+  const check = headerCheck(path, HEADER.offsetOf, header);
   check('magic', header.magic === QCOW2_MAGIC, `${QCOW2_MAGIC}`);
   check('version', version === 2 || version === 3, '2 or 3');
   check('clusterBits', clusterBits >= 9 && clusterBits <= 21, '9 to 21');

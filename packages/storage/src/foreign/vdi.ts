@@ -1,4 +1,4 @@
-import { damaged, unsupported } from '../errors.ts';
+import { damaged, headerCheck, unsupported } from '../errors.ts';
 import { type HostFile, readBytes } from '../file/host-file.ts';
 import { struct, u32, u64 } from '../struct.ts';
 import type { DiskMap, Placement } from './mapped-image.ts';
@@ -34,21 +34,7 @@ export async function mapVdi(file: HostFile): Promise<DiskMap> {
   await file.read(0, [bytes.subarray(0, Math.min(fileBytes, HEADER.sizeBytes))]);
   const header = HEADER.read(bytes);
   const { blockSize, blockExtra, blockCount, blocksOffset, dataOffset, diskSize } = header;
-  const check = (
-    field: Parameters<typeof HEADER.offsetOf>[0],
-    holds: boolean,
-    rule: string,
-  ): void => {
-    if (holds) return;
-    const offset = HEADER.offsetOf(field);
-    throw damaged({
-      path,
-      offset,
-      what: `header's ${field}`,
-      found: header[field],
-      expected: rule,
-    });
-  };
+  const check = headerCheck(path, HEADER.offsetOf, header);
   check('signature', header.signature === VDI_SIGNATURE, `${VDI_SIGNATURE}`);
   check('version', header.version === VERSION, `${VERSION} (1.1)`);
   if (header.type !== TYPE.DYNAMIC && header.type !== TYPE.FIXED) {
